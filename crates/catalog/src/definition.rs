@@ -1,0 +1,165 @@
+//! What an object is, as far as the machinery has to know: named properties with values.
+
+use std::any::Any;
+use std::fmt::{self, Debug};
+use std::sync::Arc;
+
+use reconcile_sql::SqlType;
+
+use crate::{Address, Catalog, Expression, Retype, Retypes, Scope};
+
+/// The definition of one object; the types behind it live with their kinds.
+///
+/// Implementations destructure themselves completely in [`Definition::properties`], so that a new
+/// property does not compile until somebody decided how it compares.
+pub trait Definition: Any + Debug + Send + Sync {
+    /// Every property that is compared, in the order in which a person would read them.
+    fn properties(&self) -> Vec<Property>;
+
+    /// The section of its parent that this object stands in (`checks`), which a model manages as
+    /// a whole or not at all.
+    fn section(&self) -> &'static str;
+
+    /// For a snapshot or the journal.
+    fn to_json(&self) -> serde_json::Value;
+
+    /// What names mean inside the expressions of this definition; `None` if it has none.
+    ///
+    /// The first catalog that knows a relation's column decides its type.
+    fn scope(&self, _address: &Address, _catalogs: &[&Catalog]) -> Option<Scope> {
+        None
+    }
+
+    /// This definition as it has to read once columns changed their types; `None` if it reads the
+    /// same.
+    fn retyped(&self, _address: &Address, _retypes: &Retypes) -> Option<Arc<dyn Definition>> {
+        None
+    }
+
+    /// The further type changes that this object passes on to its own dependents: the output
+    /// columns of a view, the columns of a child table.
+    fn passes_on(&self, _address: &Address, _retypes: &Retypes) -> Vec<Retype> {
+        Vec::new()
+    }
+
+    /// Whether an equal definition under another name is the same object renamed.
+    fn known_by_definition(&self) -> bool {
+        false
+    }
+
+    /// Whether a parent has at most one object of this section, so that another definition is the
+    /// same object changed: a primary key.
+    fn is_single(&self) -> bool {
+        false
+    }
+
+    /// For the kinds: back to the concrete type.
+    fn as_any(&self) -> &dyn Any;
+}
+
+/// One property of a definition.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Property {
+    /// Its name, as the model spells it.
+    pub name: &'static str,
+    /// Its value.
+    pub value: Value,
+    /// Whether it only says what state the object is in (a constraint not yet validated): two
+    /// objects that differ in nothing else are one object under two names.
+    pub state: bool,
+}
+
+impl Property {
+    /// A property.
+    pub fn new(name: &'static str, value: impl Into<Value>) -> Self {
+        Self { name, value: value.into(), state: false }
+    }
+
+    /// A property that says what state the object is in.
+    pub fn state(name: &'static str, value: impl Into<Value>) -> Self {
+        Self { state: true, ..Self::new(name, value) }
+    }
+}
+
+/// The value of a property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// The model does not speak of it: equal to everything.
+    Unstated,
+    /// There is none.
+    None,
+    /// Yes or no.
+    Flag(bool),
+    /// A number.
+    Number(i64),
+    /// A word or text that compares byte by byte.
+    Text(String),
+    /// A type.
+    Type(SqlType),
+    /// SQL that the server may spell in another way.
+    Expression(Expression),
+    /// SQL that only a whole statement gives a meaning: a view's query.
+    Statement(String),
+    /// Several of them, in order.
+    List(Vec<Self>),
+}
+
+impl Value {
+    /// A list of words.
+    pub fn words<S: Into<String>>(words: impl IntoIterator<Item = S>) -> Self {
+        Self::List(words.into_iter().map(|w| Self::Text(w.into())).collect())
+    }
+
+    /// The value of an optional property: `None` if there is nothing.
+    pub fn option<T: Into<Self>>(value: Option<T>) -> Self {
+        value.map_or(Self::None, Into::into)
+    }
+}
+
+impl From<bool> for Value {
+    fn from(value: bool) -> Self {
+        Self::Flag(value)
+    }
+}
+
+impl From<String> for Value {
+    fn from(value: String) -> Self {
+        Self::Text(value)
+    }
+}
+
+impl From<&str> for Value {
+    fn from(value: &str) -> Self {
+        Self::Text(value.to_owned())
+    }
+}
+
+impl From<SqlType> for Value {
+    fn from(value: SqlType) -> Self {
+        Self::Type(value)
+    }
+}
+
+impl From<Expression> for Value {
+    fn from(value: Expression) -> Self {
+        Self::Expression(value)
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unstated => f.write_str("(not stated)"),
+            Self::None => f.write_str("none"),
+            Self::Flag(yes) => f.write_str(if *yes { "yes" } else { "no" }),
+            Self::Number(n) => write!(f, "{n}"),
+            Self::Text(text) | Self::Statement(text) => f.write_str(text),
+            Self::Type(ty) => write!(f, "{ty}"),
+            Self::Expression(expression) => f.write_str(&expression.text),
+            Self::List(items) => {
+                let shown: Vec<String> = items.iter().map(ToString::to_string).collect();
+                f.write_str(&shown.join(", "))
+            }
+        }
+    }
+}

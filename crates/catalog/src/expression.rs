@@ -1,0 +1,86 @@
+//! Expressions, what their names mean, and what the server said about pairs of them.
+
+use std::collections::BTreeSet;
+
+use reconcile_sql::{SqlType, spelling};
+
+/// An expression as somebody or the server spelt it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expression {
+    /// The text, as SQL.
+    pub text: String,
+}
+
+impl Expression {
+    /// An expression with this text.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self { text: text.into() }
+    }
+
+    /// Whether the two are spelt alike, which needs no server to know.
+    pub fn spelt_like(&self, other: &Self) -> bool {
+        spelling::same(&self.text, &other.text)
+    }
+}
+
+/// The row source against which an expression is analysed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Scope {
+    /// The namespace in which names without one are looked up, after PostgreSQL's own.
+    pub namespace: String,
+    /// The name by which the expression may qualify columns.
+    pub relation: String,
+    /// Columns and their types.
+    pub columns: Vec<(String, SqlType)>,
+    /// The type that the result is assigned to: the column of a default.
+    pub assigned_to: Option<SqlType>,
+}
+
+/// Two spellings that are equal if the server analyses them to the same expression.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Question {
+    /// What the names mean.
+    pub scope: Scope,
+    /// One spelling.
+    pub left: String,
+    /// The other.
+    pub right: String,
+}
+
+/// The pairs of spellings that the server analysed, and its verdicts.
+///
+/// A pair that is in neither set was not asked, or could not be analysed: that is "not proven",
+/// which is neither equal nor different.
+#[derive(Clone, Debug, Default)]
+pub struct Equivalences {
+    equal: BTreeSet<Question>,
+    different: BTreeSet<Question>,
+}
+
+impl Equivalences {
+    /// Records a verdict.
+    pub fn record(&mut self, question: Question, equal: bool) {
+        if equal {
+            self.equal.insert(question);
+        } else {
+            self.different.insert(question);
+        }
+    }
+
+    /// Takes over further verdicts.
+    pub fn extend(&mut self, more: Self) {
+        self.equal.extend(more.equal);
+        self.different.extend(more.different);
+    }
+
+    /// The verdict on a pair: equal, different, or unknown.
+    pub fn verdict(&self, question: &Question) -> Option<bool> {
+        if self.equal.contains(question) {
+            Some(true)
+        } else if self.different.contains(question) {
+            Some(false)
+        } else {
+            None
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The value that both sides become: objects with addresses, parents and dependencies.
+//!
+//! No I/O and no kinds. A [`Catalog`] holds names only, never OIDs, so that two databases compare
+//! by value; what is true of one kind of object is behind [`Definition`].
+
+mod address;
+mod catalog;
+mod change;
+mod definition;
+mod expression;
+mod fingerprint;
+mod retypes;
+
+pub use address::Address;
+pub use change::PropertyChange;
+pub use catalog::{Catalog, Object};
+pub use definition::{Definition, Property, Value};
+pub use expression::{Equivalences, Expression, Question, Scope};
+pub use fingerprint::{digest, fingerprint};
+pub use retypes::{Retype, Retypes};

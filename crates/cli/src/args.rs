@@ -1,0 +1,104 @@
+//! The arguments that all commands share.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::commands;
+use crate::duration;
+
+/// Brings a PostgreSQL database to the schema that YAML files describe, and proves it.
+///
+/// `plan` shows what would be done, `apply` does it, `check` tells whether the database is as the
+/// model says, `gate` whether the application may start on it now, `status` shows what was applied,
+/// and `rollback` undoes the last apply.
+#[derive(Debug, Parser)]
+#[command(name = "reconcile", version, max_term_width = 100, after_help = crate::exit::HELP, propagate_version = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Plan(commands::plan::Plan),
+    Apply(commands::apply::Apply),
+    Check(commands::check::Check),
+    Gate(commands::gate::Gate),
+    Status(commands::status::Status),
+    Rollback(commands::rollback::Rollback),
+    Schema(commands::schema::Schema),
+    Completions(commands::completions::Completions),
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The database: a URL, a keyword string, or a .sql file for a throw-away server
+    ///
+    /// `postgresql://user:password@host:5432/database?sslmode=require`, as SQLAlchemy spells it too
+    /// (`postgresql+asyncpg://`), or `host=… dbname=…`. What is left out comes from PG* variables
+    /// and ~/.pgpass. A .sql file, such as pg_dump writes, is loaded into a throw-away PostgreSQL
+    /// server.
+    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "DATABASE")]
+    pub(crate) live: Option<String>,
+
+    /// The role to act as (SET ROLE), so that new objects belong to it
+    #[arg(long, global = true, value_name = "ROLE")]
+    pub(crate) role: Option<String>,
+
+    /// The namespace of the journal
+    #[arg(long, global = true, value_name = "NAMESPACE", default_value = "reconcile")]
+    pub(crate) journal_schema: String,
+
+    /// The folder of PostgreSQL's programs (initdb, postgres, pg_dump); RECONCILE_PG_BIN counts too
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) pg_bin: Option<PathBuf>,
+
+    /// Whether to use colours; NO_COLOR counts in auto
+    #[arg(long, global = true, value_enum, value_name = "WHEN", default_value_t = ColorWhen::Auto)]
+    pub(crate) color: ColorWhen,
+}
+
+/// When to use colours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    /// On a terminal, unless NO_COLOR is set.
+    Auto,
+    /// Even into a file.
+    Always,
+    /// Not at all.
+    Never,
+}
+
+/// The model's files.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct ModelPaths {
+    /// Files and folders of the model
+    #[arg(value_name = "MODEL", default_value = "schema/")]
+    pub(crate) model: Vec<PathBuf>,
+}
+
+/// What is approved, and how long anybody may be kept waiting.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Approvals {
+    /// The longest that a step may keep anybody waiting, as estimated from sizes
+    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
+    pub(crate) max_stall: Duration,
+
+    /// Approves a longer stall for an object: an address such as table:public.messages, a glob, or `all`
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) allow_stall: Vec<String>,
+
+    /// Approves a drop that loses data: an address such as column:public.messages.name, a glob, or `all`
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) allow_drop: Vec<String>,
+
+    /// How long to wait for a lock before backing off
+    #[arg(long, value_name = "DURATION", default_value = "200ms", value_parser = duration::parse)]
+    pub(crate) lock_timeout: Duration,
+}

@@ -1,0 +1,110 @@
+//! From arguments to a plan: the way that every command goes.
+
+use std::path::PathBuf;
+
+use reconcile_live::connect::Session;
+use reconcile_live::derive::{DeriveError, DeriveOptions, Derived};
+use reconcile_live::introspect::ReadOptions;
+use reconcile_live::preflight::Found;
+use reconcile_model::Model;
+use reconcile_plan::Limits;
+use reconcile_report::{Preview, count};
+
+use crate::args::{Approvals, Global};
+use crate::failure::Failure;
+use crate::side::Opened;
+use crate::trouble::Trouble;
+
+/// Reads the model's files.
+pub(crate) fn load(paths: &[PathBuf]) -> Result<Model, Failure> {
+    Model::load(paths).map_err(Failure::model)
+}
+
+/// How to derive a plan, with what was approved.
+pub(crate) fn options(global: &Global, approvals: Option<&Approvals>) -> DeriveOptions {
+    let mut options = DeriveOptions {
+        read: ReadOptions {
+            hidden_namespace: Some(global.journal_schema.clone()),
+            ..ReadOptions::default()
+        },
+        ..DeriveOptions::default()
+    };
+    if let Some(approvals) = approvals {
+        options.limits =
+            Limits { lock_timeout: approvals.lock_timeout, max_stall: approvals.max_stall };
+        options.approvals.stall.clone_from(&approvals.allow_stall);
+        options.approvals.drop.clone_from(&approvals.allow_drop);
+    }
+    options
+}
+
+/// Derives the plan that a model asks for.
+pub(crate) async fn derive(
+    session: &mut Session,
+    model: &Model,
+    options: &DeriveOptions,
+) -> Result<Derived, Failure> {
+    let desired = |facts: &reconcile_kinds::Facts| model.catalog(&facts.types);
+    match reconcile_live::derive::derive(session, options, desired).await {
+        Ok(derived) => Ok(derived),
+        Err(DeriveError::Model(problems)) => Err(Failure::model(problems)),
+        Err(DeriveError::Live(error)) => Err(Trouble::from(error).into()),
+    }
+}
+
+/// What a report about a derived plan is made of.
+pub(crate) fn preview<'a>(opened: &'a Opened, model: &'a [String], derived: &'a Derived) -> Preview<'a> {
+    Preview {
+        target: &opened.label,
+        version: derived.snapshot.version,
+        role: &derived.snapshot.facts.current_role,
+        model,
+        live: &derived.snapshot.catalog,
+        desired: &derived.desired,
+        difference: &derived.difference,
+        plan: &derived.plan,
+        facts: &derived.snapshot.facts,
+    }
+}
+
+/// Asks the rows whether they stand the plan, and refuses it if they do not.
+pub(crate) async fn rows_allow(session: &mut Session, derived: &Derived) -> Result<(), Failure> {
+    let checks: Vec<_> = derived.plan.steps().flat_map(|s| s.preflights.iter().cloned()).collect();
+    if checks.is_empty() {
+        return Ok(());
+    }
+    let found = reconcile_live::preflight::preflight(session, &checks).await.map_err(|error| {
+        match error {
+            // What cannot be seen cannot be promised.
+            reconcile_live::error::Error::Unreadable(_) => Failure::refused(error.into()),
+            other => Trouble::from(other).into(),
+        }
+    })?;
+    if found.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = found.iter().flat_map(lines).collect();
+    Err(Failure::refused(
+        Trouble::new("rows", format!("rows are in the way:\n{}", lines.join("\n")))
+            .help("Nothing was changed. Correct these rows, or the model, and try again."),
+    ))
+}
+
+/// What was found, a line each.
+fn lines(found: &Found) -> Vec<String> {
+    let total: u64 = found.values.iter().map(|(_, number)| number).sum();
+    let least = if found.more { "at least " } else { "" };
+    let head = format!(
+        "  {}: {least}{} {}",
+        found.preflight.relation,
+        count(total, "row", "rows"),
+        found.preflight.complaint
+    );
+    let values = found.values.iter().map(|(value, number)| {
+        let short: String = value.chars().take(60).collect();
+        let more = if short.len() < value.len() { "…" } else { "" };
+        format!("    {short}{more}: {}", count(*number, "row", "rows"))
+    });
+    let rest = found.more.then(|| "    and others".to_owned());
+    std::iter::once(head).chain(values).chain(rest).collect()
+}

@@ -1,0 +1,208 @@
+//! Comparing objects, property by property.
+
+use std::collections::BTreeSet;
+
+use reconcile_catalog::{
+    Address, Catalog, Definition, Equivalences, Expression, Object, PropertyChange, Question, Retypes, Scope, Value,
+};
+use reconcile_sql::spelling;
+
+use crate::matching::Matches;
+use crate::retyping;
+
+/// Everything that differs, and what was not looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Difference {
+    /// In the order of their addresses.
+    pub changes: Vec<Change>,
+    /// Live objects in sections that the model states in full, without being stated.
+    pub extra: Vec<Address>,
+    /// Live objects that the model does not speak of.
+    pub unmanaged: Vec<Address>,
+    /// The type changes, those included that follow from others.
+    pub retypes: Retypes,
+    /// What the server has to be asked before the comparison is final.
+    pub questions: BTreeSet<Question>,
+    /// Desired objects and the live ones that they are: `(desired, live)`.
+    pub matched: Vec<(Address, Address)>,
+}
+
+/// One object that differs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// It is not there.
+    Create(Address),
+    /// It is there, but not like this.
+    Alter {
+        /// Its desired address.
+        desired: Address,
+        /// Its live address; another one if it is renamed.
+        live: Address,
+        /// What differs.
+        properties: Vec<PropertyChange>,
+    },
+    /// It is there and shall not be.
+    Drop(Address),
+}
+
+impl Change {
+    /// The address under which people know the object.
+    pub fn address(&self) -> &Address {
+        match self {
+            Self::Create(address) | Self::Drop(address) => address,
+            Self::Alter { desired, .. } => desired,
+        }
+    }
+}
+
+/// Compares what shall be there with what is.
+pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Difference {
+    let mut out = Difference::default();
+    // A first look finds the type changes, which the texts of other objects have to follow.
+    let by_address = Matches::by_address(desired, live);
+    out.retypes = retyping::closure(live, &by_address, desired);
+    let carried = retyping::Carried::new(live, &out.retypes);
+
+    let mut look = Look { desired, live, carried: &carried, known, questions: BTreeSet::new() };
+    let matches = by_address.by_definition(desired, live, |d, l| look.is_same_object(d, l));
+    for object in desired.objects() {
+        match matches.live_of(&object.address) {
+            None => out.changes.push(Change::Create(object.address.clone())),
+            Some(address) => {
+                out.matched.push((object.address.clone(), address.clone()));
+                let Some(there) = live.get(address) else { continue };
+                let properties = look.properties(object, there);
+                let renamed = *address != object.address && !object.unnamed && !parent_renamed(object, there, &matches);
+                if renamed || !properties.is_empty() {
+                    out.changes.push(Change::Alter {
+                        desired: if object.unnamed { address.clone() } else { object.address.clone() },
+                        live: address.clone(),
+                        properties,
+                    });
+                }
+            }
+        }
+    }
+    // A name that another object takes over is free only once its present bearer is gone.
+    let gone: BTreeSet<Address> =
+        desired.absent().chain(matches.displaced()).filter(|a| live.contains(a)).cloned().collect();
+    out.changes.extend(gone.iter().cloned().map(Change::Drop));
+    for object in live.objects().filter(|o| !matches.takes(&o.address)) {
+        let address = &object.address;
+        if gone.contains(address) {
+            continue;
+        }
+        let section = object.definition.section();
+        let parent = object.parent.as_ref().map(|p| matches.desired_of(p).unwrap_or(p));
+        if parent.is_some_and(|p| desired.manages(p, section)) {
+            out.extra.push(address.clone());
+        } else {
+            out.unmanaged.push(address.clone());
+        }
+    }
+    out.questions = look.questions;
+    out
+}
+
+/// An object whose path differs only because its parent is renamed has not moved itself.
+fn parent_renamed(desired: &Object, live: &Object, matches: &Matches) -> bool {
+    desired.address.name() == live.address.name()
+        && desired.parent.as_ref().and_then(|p| matches.live_of(p)) == live.parent.as_ref()
+}
+
+struct Look<'a> {
+    desired: &'a Catalog,
+    live: &'a Catalog,
+    carried: &'a retyping::Carried<'a>,
+    known: &'a Equivalences,
+    questions: BTreeSet<Question>,
+}
+
+impl Look<'_> {
+    /// Whether nothing but a name, and a state that can be mended, tells the two apart.
+    fn is_same_object(&mut self, desired: &Object, live: &Object) -> bool {
+        let states: Vec<&str> =
+            desired.definition.properties().iter().filter(|p| p.state).map(|p| p.name).collect();
+        self.properties(desired, live).iter().all(|p| states.contains(&p.name))
+    }
+
+    /// The properties that differ, with the live ones as they read after the type changes.
+    fn properties(&mut self, desired: &Object, live: &Object) -> Vec<PropertyChange> {
+        let carried = self.carried.definition(live);
+        let wanted = desired.definition.properties();
+        let mut there = carried.properties();
+        let mut out = Vec::new();
+        let scope = desired.definition.scope(&live.address, &[self.desired, self.live]);
+        for property in wanted {
+            let at = there.iter().position(|p| p.name == property.name);
+            let value = at.map_or(Value::None, |at| there.swap_remove(at).value);
+            let verdict = self.same(&property.value, &value, scope.as_ref());
+            if verdict != Verdict::Same {
+                out.push(PropertyChange {
+                    name: property.name,
+                    live: value,
+                    desired: property.value,
+                    proven: verdict == Verdict::Different,
+                });
+            }
+        }
+        // Two definitions of one kind can have different properties: a check became a unique.
+        for property in there.into_iter().filter(|p| !matches!(p.value, Value::None | Value::Unstated)) {
+            if is_stated_empty(&property.value) {
+                continue;
+            }
+            out.push(PropertyChange { name: property.name, live: property.value, desired: Value::None, proven: true });
+        }
+        out
+    }
+
+    fn same(&mut self, desired: &Value, live: &Value, scope: Option<&Scope>) -> Verdict {
+        match (desired, live) {
+            (Value::Unstated, _) | (_, Value::Unstated) => Verdict::Same,
+            (Value::Expression(d), Value::Expression(l)) => self.same_expression(d, l, scope),
+            (Value::Statement(d), Value::Statement(l)) if spelling::same(d, l) => Verdict::Same,
+            (Value::Statement(_), Value::Statement(_)) => Verdict::Unproven,
+            (Value::List(d), Value::List(l)) if d.len() == l.len() => {
+                let verdicts: Vec<Verdict> = d.iter().zip(l).map(|(d, l)| self.same(d, l, scope)).collect();
+                verdicts.into_iter().max().unwrap_or(Verdict::Same)
+            }
+            (desired, live) if desired == live => Verdict::Same,
+            _ => Verdict::Different,
+        }
+    }
+
+    fn same_expression(&mut self, desired: &Expression, live: &Expression, scope: Option<&Scope>) -> Verdict {
+        if desired.spelt_like(live) {
+            return Verdict::Same;
+        }
+        let question = Question {
+            scope: scope.cloned().unwrap_or_default(),
+            left: desired.text.clone(),
+            right: live.text.clone(),
+        };
+        match self.known.verdict(&question) {
+            Some(true) => Verdict::Same,
+            Some(false) => Verdict::Different,
+            None => {
+                self.questions.insert(question);
+                Verdict::Unproven
+            }
+        }
+    }
+}
+
+fn is_stated_empty(value: &Value) -> bool {
+    matches!(value, Value::List(items) if items.is_empty()) || matches!(value, Value::Flag(false))
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Verdict {
+    Same,
+    Unproven,
+    Different,
+}
+
+/// Used by matching: whether two definitions are of one section.
+pub(crate) fn same_section(left: &dyn Definition, right: &dyn Definition) -> bool {
+    left.section() == right.section()
+}

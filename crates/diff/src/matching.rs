@@ -1,0 +1,107 @@
+//! Which live object is which desired one.
+
+use std::collections::BTreeMap;
+
+use reconcile_catalog::{Address, Catalog, Object};
+
+use crate::compare::same_section;
+
+/// Pairs of desired and live objects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Matches {
+    live: BTreeMap<Address, Address>,
+    desired: BTreeMap<Address, Address>,
+    displaced: Vec<Address>,
+}
+
+impl Matches {
+    /// Matches by address, and by a stated former name. A parent is matched before its children,
+    /// so that children are looked for where the parent is now.
+    pub(crate) fn by_address(desired: &Catalog, live: &Catalog) -> Self {
+        let mut out = Self::default();
+        let mut objects: Vec<&Object> = desired.objects().filter(|o| !o.unnamed).collect();
+        objects.sort_by_key(|o| (o.address.path().len(), o.address.target().is_some(), o.address.clone()));
+        for object in objects {
+            let here = out.live_place(object);
+            let former = object.renamed_from.as_ref().map(|name| here.renamed(name));
+            let found = [Some(here), former].into_iter().flatten().find(|a| live.contains(a));
+            if let Some(found) = found {
+                out.pair(&object.address, &found);
+            }
+        }
+        out
+    }
+
+    /// Where a desired object is today if none of its own names changes.
+    fn live_place(&self, object: &Object) -> Address {
+        let Some(parent) = object.parent.as_ref().and_then(|p| self.live.get(p)) else {
+            return object.address.clone();
+        };
+        if object.address.target().is_some() {
+            return Address::belonging_to(object.address.kind(), parent);
+        }
+        if parent.path().len() + 1 == object.address.path().len() {
+            return parent.child(object.address.kind(), object.address.name());
+        }
+        object.address.clone()
+    }
+
+    /// Also matches what is known by its definition: an unnamed object, or one whose name differs.
+    pub(crate) fn by_definition(
+        mut self,
+        desired: &Catalog,
+        live: &Catalog,
+        mut equal: impl FnMut(&Object, &Object) -> bool,
+    ) -> Self {
+        for object in desired.objects().filter(|o| o.definition.known_by_definition()) {
+            let named = self.live.get(&object.address).cloned();
+            if let Some(there) = named.as_ref().and_then(|a| live.get(a)) {
+                if equal(object, there) {
+                    continue;
+                }
+            }
+            let Some(parent) = object.parent.as_ref().map(|p| self.live.get(p).unwrap_or(p).clone()) else { continue };
+            let same = live.children(&parent).find(|candidate| {
+                candidate.address.kind() == object.address.kind()
+                    && !self.desired.contains_key(&candidate.address)
+                    && same_section(&*candidate.definition, &*object.definition)
+                    && desired.get(&candidate.address).is_none_or(|o| o.unnamed)
+                    && (equal(object, candidate) || (named.is_none() && object.definition.is_single()))
+            });
+            if let Some(candidate) = same {
+                if let Some(named) = named {
+                    self.desired.remove(&named);
+                    self.displaced.push(named);
+                }
+                self.pair(&object.address, &candidate.address.clone());
+            }
+        }
+        self
+    }
+
+    fn pair(&mut self, desired: &Address, live: &Address) {
+        self.live.insert(desired.clone(), live.clone());
+        self.desired.insert(live.clone(), desired.clone());
+    }
+
+    pub(crate) fn live_of(&self, desired: &Address) -> Option<&Address> {
+        self.live.get(desired)
+    }
+
+    pub(crate) fn desired_of(&self, live: &Address) -> Option<&Address> {
+        self.desired.get(live)
+    }
+
+    pub(crate) fn takes(&self, live: &Address) -> bool {
+        self.desired.contains_key(live)
+    }
+
+    /// Live objects whose name goes to another live object.
+    pub(crate) fn displaced(&self) -> impl Iterator<Item = &Address> {
+        self.displaced.iter()
+    }
+
+    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&Address, &Address)> {
+        self.live.iter()
+    }
+}

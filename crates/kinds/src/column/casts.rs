@@ -1,0 +1,124 @@
+//! What changing a column's type takes: a USING clause, a rewrite, a scan, or nothing.
+//!
+//! Measured on PostgreSQL 13 to 18 by reading `relfilenode` after each statement.
+
+use reconcile_sql::{SqlType, quote_ident};
+
+/// What ALTER COLUMN TYPE does to the rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Conversion {
+    /// Only the catalog changes.
+    Catalog,
+    /// All rows and indexes are written anew.
+    Rewrite,
+}
+
+/// Whether a change of type rewrites the table.
+pub(super) fn conversion(from: &SqlType, to: &SqlType) -> Conversion {
+    let same = from.namespace == to.namespace && from.name == to.name && from.array == to.array;
+    let wider = |a: Option<u32>, b: Option<u32>| match (a, b) {
+        (_, None) => true,
+        (Some(a), Some(b)) => a <= b,
+        (None, Some(_)) => false,
+    };
+    let text_family = |t: &SqlType| matches!(t.name.as_str(), "text" | "varchar") && t.namespace.is_none();
+    let free = if from.array || to.array {
+        same && from.modifiers == to.modifiers
+    } else if text_family(from) && text_family(to) {
+        to.name == "text" || (wider(from.length(), to.length()) && !(from.name == "text" && to.length().is_some()))
+    } else if same && from.namespace.is_none() {
+        match from.name.as_str() {
+            "numeric" => to.modifiers.is_none() || numeric_widens(from, to),
+            "timestamptz" | "timestamp" | "time" | "timetz" | "varbit" => wider(from.length(), to.length()),
+            "interval" => from.fields == to.fields && wider(from.length(), to.length()),
+            _ => from.modifiers == to.modifiers,
+        }
+    } else {
+        from.namespace.is_none() && from.name == "cidr" && to.name == "inet"
+    };
+    if free { Conversion::Catalog } else { Conversion::Rewrite }
+}
+
+fn numeric_widens(from: &SqlType, to: &SqlType) -> bool {
+    let parts = |t: &SqlType| -> Option<(i64, i64)> {
+        let modifiers = t.modifiers.as_ref()?;
+        let (precision, scale) = modifiers.split_once(',')?;
+        Some((precision.trim().parse().ok()?, scale.trim().parse().ok()?))
+    };
+    parts(from).zip(parts(to)).is_some_and(|((p, s), (q, t))| s == t && p <= q)
+}
+
+/// The expression of USING, if the types need one.
+///
+/// To a type of text it is the value's text, never a cast to the length: `::varchar(20)` truncates
+/// in silence where the assignment of `::text` raises an error.
+pub(super) fn using(column: &str, from: &SqlType, to: &SqlType) -> Option<String> {
+    let name = quote_ident(column);
+    let array = if to.array { "[]" } else { "" };
+    // Types of PostgreSQL's own have assignment casts within their families.
+    let family = |t: &SqlType| match (t.namespace.is_some() || !t.is_built_in(), t.name.as_str()) {
+        (true, _) => None,
+        (_, "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision") => Some("number"),
+        (_, "text" | "varchar" | "char" | "bpchar") => Some("text"),
+        (_, "timestamp" | "timestamptz" | "date") => Some("instant"),
+        (_, "time" | "timetz") => Some("time"),
+        (_, "bit" | "varbit") => Some("bits"),
+        (_, "cidr" | "inet") => Some("address"),
+        (_, other) if from.name == other => Some("same"),
+        _ => None,
+    };
+    let related = family(from).is_some() && family(from) == family(to) && from.array == to.array;
+    if related {
+        return None;
+    }
+    if to.element().is_textual() {
+        return Some(format!("{name}::text{array}"));
+    }
+    if from.element().is_textual() && !to.array {
+        return Some(format!("{name}::{to}"));
+    }
+    Some(format!("{name}::text{array}::{to}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ty(text: &str) -> SqlType {
+        SqlType::parse(text).expect(text)
+    }
+
+    #[test]
+    fn rewrites_as_measured() {
+        for (from, to, free) in [
+            ("varchar(20)", "varchar(100)", true),
+            ("varchar(20)", "text", true),
+            ("varchar(100)", "varchar(20)", false),
+            ("text", "varchar(20)", false),
+            ("text", "varchar", true),
+            ("varchar", "varchar(20)", false),
+            ("numeric(10,2)", "numeric(12,2)", true),
+            ("numeric(10,2)", "numeric(12,3)", false),
+            ("numeric(10,2)", "numeric", true),
+            ("integer", "bigint", false),
+            ("char(3)", "varchar(3)", false),
+            ("public.message_role", "varchar(20)", false),
+            ("timestamp(3)", "timestamp(6)", true),
+            ("cidr", "inet", true),
+        ] {
+            let want = if free { Conversion::Catalog } else { Conversion::Rewrite };
+            assert_eq!(conversion(&ty(from), &ty(to)), want, "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn using_never_truncates() {
+        let using = |from: &str, to: &str| using("role", &ty(from), &ty(to));
+        assert_eq!(using("public.message_role", "varchar(20)").as_deref(), Some("role::text"));
+        assert_eq!(using("public.message_role[]", "varchar(20)[]").as_deref(), Some("role::text[]"));
+        assert_eq!(using("varchar(20)", "public.message_role").as_deref(), Some("role::public.message_role"));
+        assert_eq!(using("varchar(100)", "varchar(20)"), None);
+        assert_eq!(using("integer", "bigint"), None);
+        assert_eq!(using("public.a", "public.b").as_deref(), Some("role::text::public.b"));
+    }
+}

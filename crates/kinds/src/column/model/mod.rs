@@ -1,0 +1,187 @@
+//! `columns:` in a table.
+
+mod literal;
+mod type_name;
+
+use std::sync::Arc;
+
+use reconcile_catalog::{Address, Object};
+use reconcile_sql::QName;
+use reconcile_sql::ident::split_qualified;
+use reconcile_yaml::{Entry, Node, Problem, Span};
+
+use super::{Column, Identity};
+use crate::constraint;
+use crate::model::{At, Field, Form, ModelPart, ModelReader, Shape, columns_in};
+use crate::table::model::TABLE;
+
+/// A column in a model.
+pub static COLUMN: Form = Form::new("column", "a column");
+
+/// A default that is a value and no SQL.
+static LITERAL: Form = Form::new("literal", "a literal value");
+
+/// Columns in a model.
+pub struct ColumnModel;
+
+static FIELDS: [Field; 10] = [
+    Field::section(
+        &[&TABLE],
+        "columns",
+        Shape::Map(&Shape::OneOf(&[Shape::Text, Shape::Object(&COLUMN)])),
+        "All columns in their order: a type, which makes a nullable column, or a mapping.",
+    )
+    .required(),
+    Field::new(
+        &[&COLUMN],
+        "type",
+        Shape::Text,
+        "Its type as PostgreSQL or SQLAlchemy spells it: varchar(20), timestamptz, String(100).",
+    )
+    .required(),
+    Field::new(&[&COLUMN], "nullable", Shape::Flag, "Whether it may be null; true if left out."),
+    Field::new(
+        &[&COLUMN],
+        "default",
+        Shape::OneOf(&[Shape::Scalar, Shape::Object(&LITERAL)]),
+        "Its default: SQL where it is text (\"'user'\", now()), else a number, a flag or null.",
+    ),
+    Field::new(
+        &[&COLUMN],
+        "identity",
+        Shape::Word(&["always", "by default"]),
+        "GENERATED … AS IDENTITY: the server counts.",
+    ),
+    Field::new(
+        &[&COLUMN],
+        "generated",
+        Shape::Text,
+        "The SQL expression from which the server computes it (STORED).",
+    ),
+    Field::new(&[&COLUMN], "collation", Shape::Text, "Its collation, if it is not the type's own."),
+    Field::renamed_from(&[&COLUMN]),
+    Field::absent(&[&COLUMN]),
+    Field::new(
+        &[&LITERAL],
+        "value",
+        Shape::Scalar,
+        "The value itself, not SQL: user is the text 'user'.",
+    )
+    .required(),
+];
+
+impl ModelPart for ColumnModel {
+    fn fields(&self) -> &'static [Field] {
+        &FIELDS
+    }
+
+    fn read<'a>(
+        &self,
+        _: &'static Field,
+        entry: &'a Entry,
+        at: &At<'a>,
+        reader: &mut ModelReader<'a>,
+    ) {
+        let Some(table) = &at.address else { return };
+        reader.manage(table, "columns");
+        let is_absent = |node: &Node| node.get("absent").and_then(Node::flag) == Some(true);
+        let entries = entry.value.entries();
+        let stated = entries.iter().filter(|e| !is_absent(&e.value)).map(|e| e.key.text.clone());
+        reader.set_columns(table, stated.collect());
+        let key_columns = constraint::model::key_columns(at.node);
+        let mut position = 0;
+        for Entry { key, value } in entries {
+            let Some(name) = reader.name(key) else { continue };
+            let address = Column::address(table, &name);
+            if reader.absent(value, &address, key.span) {
+                continue;
+            }
+            position += 1;
+            let in_key = key_columns.contains(&name.as_str());
+            let Some(mut object) = column(value, &address, table, in_key, reader) else { continue };
+            if let Some(column) = object.get::<Column>() {
+                object.definition = Arc::new(Column { position, ..column.clone() });
+            }
+            object.renamed_from = reader.renamed_from(value);
+            if reader.declare(object, key.span) {
+                reader.sections(&COLUMN, &address, value);
+            }
+        }
+    }
+}
+
+fn column(
+    node: &Node,
+    address: &Address,
+    table: &Address,
+    in_key: bool,
+    reader: &mut ModelReader<'_>,
+) -> Option<Object> {
+    let type_node = node.get("type").unwrap_or(node);
+    let (ty, depends_on) = type_name::resolve(type_node, reader)?;
+    let nullable = node.get("nullable").and_then(Node::flag);
+    let identity = node.get("identity").and_then(|node| match node.text()? {
+        "always" => Some(Identity::Always),
+        "by default" => Some(Identity::ByDefault),
+        _ => None,
+    });
+    contradictions(node, &ty.to_string(), in_key, reader);
+    let mut column = Column {
+        nullable: nullable.unwrap_or(true) && !in_key && identity.is_none(),
+        default: node.get("default").and_then(|node| literal::default(node, reader)),
+        identity,
+        generated: node.get("generated").and_then(|node| reader.expression(node)),
+        ..Column::new(ty)
+    };
+    column.collation = node.get("collation").and_then(Node::text).map(|text| {
+        let (namespace, name) = split_qualified(text);
+        QName::new(namespace.unwrap_or_else(|| "pg_catalog".to_owned()), name)
+    });
+    let columns = reader.columns(table).unwrap_or_default();
+    let read = column.generated.as_deref().map(|text| columns_in(text, table.name(), columns));
+    let read: Vec<Address> =
+        read.into_iter().flatten().map(|c| Column::address(table, c)).collect();
+    let mut object = Object::new(address.clone(), Some(table.clone()), Arc::new(column));
+    object.depends_on.extend(depends_on);
+    object.depends_on.extend(read.into_iter().filter(|column| column != address));
+    Some(object)
+}
+
+/// What a column cannot be at once.
+fn contradictions(node: &Node, ty: &str, in_key: bool, reader: &mut ModelReader<'_>) {
+    let span = |key: &str| node.entry(key).filter(|e| !e.value.is_null()).map(|e| e.key.span);
+    let pairs = [("identity", "default"), ("identity", "generated"), ("generated", "default")];
+    for (one, other) in pairs {
+        if let (Some(first), Some(second)) = (span(one), span(other)) {
+            contradiction(
+                format!("a column cannot have `{one}` and `{other}`"),
+                [first, second],
+                "both say where its values come from: keep one",
+                reader,
+            );
+        }
+    }
+    if let Some(identity) = span("identity")
+        && !matches!(ty, "smallint" | "integer" | "bigint")
+    {
+        let at = node.get("type").map_or(identity, |n| n.span);
+        let message = format!("an identity column cannot be of type {ty}");
+        contradiction(message, [identity, at], "use bigint, integer or smallint", reader);
+    }
+    if node.get("nullable").and_then(Node::flag) == Some(true) {
+        let nullable = span("nullable").unwrap_or(node.span);
+        if let Some(identity) = span("identity") {
+            let message = "an identity column is never null".to_owned();
+            contradiction(message, [nullable, identity], "remove `nullable: true`", reader);
+        } else if in_key {
+            let message = "a column of the primary key is never null".to_owned();
+            contradiction(message, [nullable, nullable], "remove `nullable: true`", reader);
+        }
+    }
+}
+
+fn contradiction(message: String, at: [Span; 2], help: &str, reader: &mut ModelReader<'_>) {
+    let problem = Problem::new("contradiction", message).at(at[0], "this");
+    let problem = if at[0] == at[1] { problem } else { problem.at(at[1], "and this") };
+    reader.problem(problem.help(help));
+}

@@ -1,0 +1,233 @@
+//! Constraints of tables: primary keys, unique, check, foreign key and exclusion constraints.
+
+mod data;
+pub mod model;
+mod read;
+mod sql;
+mod steps;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use reconcile_catalog::{Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value};
+use reconcile_sql::QName;
+use serde::{Deserialize, Serialize};
+
+use crate::{column, table};
+
+pub use sql::definition;
+pub use steps::ConstraintKind;
+pub(crate) use steps::SUCCESSOR;
+
+/// The name of the kind.
+pub const NAME: &str = "constraint";
+
+/// A constraint.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Constraint {
+    /// What it demands.
+    pub rule: Rule,
+    /// DEFERRABLE, and if so whether INITIALLY DEFERRED.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deferrable: Option<Deferred>,
+    /// Whether all rows are known to satisfy it: false for NOT VALID.
+    pub validated: bool,
+    /// Whether it comes from a parent table and cannot be altered here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub inherited: bool,
+}
+
+/// When a deferrable constraint is checked unless told otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Deferred {
+    /// At the end of each statement.
+    InitiallyImmediate,
+    /// At the end of the transaction.
+    InitiallyDeferred,
+}
+
+/// What a constraint demands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "rule", rename_all = "snake_case")]
+pub enum Rule {
+    /// PRIMARY KEY
+    PrimaryKey {
+        /// Key columns in order.
+        columns: Vec<String>,
+        /// INCLUDE columns.
+        #[serde(default)]
+        include: Vec<String>,
+    },
+    /// UNIQUE
+    Unique {
+        /// Key columns in order.
+        columns: Vec<String>,
+        /// INCLUDE columns.
+        #[serde(default)]
+        include: Vec<String>,
+        /// NULLS NOT DISTINCT (15)
+        #[serde(default)]
+        nulls_not_distinct: bool,
+    },
+    /// CHECK
+    Check {
+        /// The condition.
+        expression: String,
+        /// NO INHERIT
+        #[serde(default)]
+        no_inherit: bool,
+    },
+    /// FOREIGN KEY
+    ForeignKey {
+        /// Referencing columns.
+        columns: Vec<String>,
+        /// The referenced table.
+        references: QName,
+        /// Referenced columns.
+        referenced: Vec<String>,
+        /// ON UPDATE
+        on_update: ReferentialAction,
+        /// ON DELETE
+        on_delete: ReferentialAction,
+        /// The columns of ON DELETE SET NULL (…) (15)
+        #[serde(default)]
+        set_columns: Vec<String>,
+        /// MATCH FULL
+        #[serde(default)]
+        match_full: bool,
+    },
+    /// EXCLUDE and whatever else only the server can spell: `pg_get_constraintdef`.
+    Other {
+        /// The definition.
+        definition: String,
+    },
+}
+
+/// What a foreign key does to the referencing rows.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ReferentialAction {
+    /// NO ACTION
+    #[default]
+    NoAction,
+    /// RESTRICT
+    Restrict,
+    /// CASCADE
+    Cascade,
+    /// SET NULL
+    SetNull,
+    /// SET DEFAULT
+    SetDefault,
+}
+
+impl ReferentialAction {
+    /// As SQL.
+    pub fn sql(self) -> &'static str {
+        match self {
+            Self::NoAction => "NO ACTION",
+            Self::Restrict => "RESTRICT",
+            Self::Cascade => "CASCADE",
+            Self::SetNull => "SET NULL",
+            Self::SetDefault => "SET DEFAULT",
+        }
+    }
+}
+
+impl Constraint {
+    /// A valid constraint that is not deferrable.
+    pub fn new(rule: Rule) -> Self {
+        Self { rule, deferrable: None, validated: true, inherited: false }
+    }
+
+    /// The address of a constraint.
+    pub fn address(table: &Address, name: &str) -> Address {
+        table.child(NAME, name)
+    }
+}
+
+/// The table that a constraint's or column's address is in.
+pub(crate) fn table_of(address: &Address) -> Address {
+    Address::new(table::NAME, &address.path()[..2])
+}
+
+impl Definition for Constraint {
+    fn properties(&self) -> Vec<Property> {
+        let Self { rule, deferrable, validated, inherited: _ } = self;
+        let mut out = match rule {
+            Rule::PrimaryKey { columns, include } => vec![
+                Property::new("rule", "primary key"),
+                Property::new("columns", Value::words(columns)),
+                Property::new("include", Value::words(include)),
+            ],
+            Rule::Unique { columns, include, nulls_not_distinct } => vec![
+                Property::new("rule", "unique"),
+                Property::new("columns", Value::words(columns)),
+                Property::new("include", Value::words(include)),
+                Property::new("nulls_not_distinct", *nulls_not_distinct),
+            ],
+            Rule::Check { expression, no_inherit } => vec![
+                Property::new("rule", "check"),
+                Property::new("expression", Expression::new(expression)),
+                Property::new("no_inherit", *no_inherit),
+            ],
+            Rule::ForeignKey { columns, references, referenced, on_update, on_delete, set_columns, match_full } => vec![
+                Property::new("rule", "foreign key"),
+                Property::new("columns", Value::words(columns)),
+                Property::new("references", references.to_string()),
+                Property::new("referenced", Value::words(referenced)),
+                Property::new("on_update", on_update.sql()),
+                Property::new("on_delete", on_delete.sql()),
+                Property::new("set_columns", Value::words(set_columns)),
+                Property::new("match_full", *match_full),
+            ],
+            Rule::Other { definition } => vec![Property::new("definition", definition.as_str())],
+        };
+        out.push(Property::new(
+            "deferrable",
+            Value::option(deferrable.map(|d| match d {
+                Deferred::InitiallyImmediate => "initially immediate",
+                Deferred::InitiallyDeferred => "initially deferred",
+            })),
+        ));
+        out.push(Property::state("validated", *validated));
+        out
+    }
+
+    fn section(&self) -> &'static str {
+        match self.rule {
+            Rule::PrimaryKey { .. } => "primary_key",
+            Rule::Unique { .. } => "unique",
+            Rule::Check { .. } => "checks",
+            Rule::ForeignKey { .. } => "foreign_keys",
+            Rule::Other { .. } => "exclusions",
+        }
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn scope(&self, address: &Address, catalogs: &[&Catalog]) -> Option<Scope> {
+        matches!(self.rule, Rule::Check { .. }).then(|| table::scope(&table_of(address), catalogs))
+    }
+
+    fn retyped(&self, address: &Address, retypes: &Retypes) -> Option<Arc<dyn Definition>> {
+        let Rule::Check { expression, no_inherit } = &self.rule else { return None };
+        let expression = column::retyped_expression(expression, &table_of(address), retypes)?;
+        let rule = Rule::Check { expression, no_inherit: *no_inherit };
+        Some(Arc::new(Self { rule, ..self.clone() }))
+    }
+
+    fn known_by_definition(&self) -> bool {
+        true
+    }
+
+    fn is_single(&self) -> bool {
+        matches!(self.rule, Rule::PrimaryKey { .. })
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

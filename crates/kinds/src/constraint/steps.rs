@@ -1,0 +1,364 @@
+//! Making, altering and removing constraints.
+
+use std::sync::Arc;
+
+use reconcile_catalog::{Address, Definition, Object};
+use reconcile_sql::ident::fit;
+use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
+
+use super::sql::list;
+use super::{Constraint, NAME, Rule, data, definition, read, table_of};
+use crate::model::ModelPart;
+use crate::column;
+use crate::read::{ReadError, Reader, Row};
+use crate::step::{Action, Refusal, Sql, Stage, Work};
+use crate::table::{Table, is_inline, relation};
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+
+/// The kind.
+pub struct ConstraintKind;
+
+/// What is added to the name of a constraint or index while its predecessor still stands.
+pub(crate) const SUCCESSOR: &str = "_rc_new";
+
+/// A constraint under a name, on its table.
+struct Target<'a> {
+    address: &'a Address,
+    table: QName,
+    rule: &'a Constraint,
+}
+
+impl<'a> Target<'a> {
+    fn of(object: &'a Object) -> Result<Self, Refusal> {
+        let rule = object.get().ok_or_else(|| Refusal::new(&object.address, "is no constraint"))?;
+        Ok(Self { address: &object.address, table: relation(&object.address), rule })
+    }
+
+    fn alter(&self, summary: String, clause: String, level: LockLevel) -> Action {
+        let mut action = Action::new(self.address, summary, Sql::alter_table(&self.table, clause))
+            .locking(self.table.clone(), level);
+        if let Rule::ForeignKey { references, .. } = &self.rule.rule {
+            // A foreign key locks both tables; dropping one too (tried on 13 to 18).
+            let level = if level == LockLevel::ShareUpdateExclusive { LockLevel::RowShare } else { level };
+            action = action.locking(references.clone(), level);
+        }
+        action
+    }
+
+    fn level(&self) -> LockLevel {
+        match self.rule.rule {
+            Rule::ForeignKey { .. } => LockLevel::ShareRowExclusive,
+            _ => LockLevel::AccessExclusive,
+        }
+    }
+
+    /// Added and proven at once, under its lock.
+    fn add(&self, work: Work) -> Action {
+        let name = self.address.name();
+        let clause = format!("ADD CONSTRAINT {} {}", quote_ident(name), definition(self.rule));
+        self.alter(format!("add {} {name}", self.noun()), clause, self.level()).working(work)
+    }
+
+    /// Added for new rows only; old ones are proven later, beside readers and writers.
+    fn add_not_valid(&self, name: &str) -> Action {
+        let clause = format!("ADD CONSTRAINT {} {} NOT VALID", quote_ident(name), definition(self.rule));
+        self.alter(format!("add {} {name} for new rows", self.noun()), clause, self.level())
+    }
+
+    fn validate(&self, name: &str) -> Action {
+        let clause = format!("VALIDATE CONSTRAINT {}", quote_ident(name));
+        let summary = format!("prove that every row satisfies {name}");
+        self.alter(summary, clause, LockLevel::ShareUpdateExclusive).working(Work::Scan(self.table.clone()))
+    }
+
+    fn drop(&self, name: &str) -> Action {
+        let clause = format!("DROP CONSTRAINT {}", quote_ident(name));
+        self.alter(format!("drop {} {name}", self.noun()), clause, LockLevel::AccessExclusive)
+    }
+
+    fn rename(&self, from: &str, to: &str) -> Action {
+        let (from_sql, to_sql) = (quote_ident(from), quote_ident(to));
+        let sql = format!("ALTER TABLE {} RENAME CONSTRAINT {from_sql} TO {to_sql}", self.table);
+        Action::new(self.address, format!("rename constraint {from} to {to}"), Sql::Statement(sql))
+            .locking(self.table.clone(), LockLevel::AccessExclusive)
+    }
+
+    fn noun(&self) -> &'static str {
+        match self.rule.rule {
+            Rule::PrimaryKey { .. } => "primary key",
+            Rule::Unique { .. } => "unique constraint",
+            Rule::Check { .. } => "check",
+            Rule::ForeignKey { .. } => "foreign key",
+            Rule::Other { .. } => "constraint",
+        }
+    }
+
+    /// The unique index that a key is made from without stopping writers, built under `name`.
+    fn build_index(&self, name: &str) -> Option<Stage> {
+        let (columns, include, nulls) = match &self.rule.rule {
+            Rule::PrimaryKey { columns, include } => (columns, include, ""),
+            Rule::Unique { columns, include, nulls_not_distinct } => {
+                (columns, include, if *nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" })
+            }
+            _ => return None,
+        };
+        let include = if include.is_empty() { String::new() } else { format!(" INCLUDE {}", list(include)) };
+        let sql = format!(
+            "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{include}{nulls}",
+            quote_ident(name),
+            self.table,
+            list(columns)
+        );
+        let summary = format!("build the index of {} beside readers and writers", self.address.name());
+        let action = Action::new(self.address, summary, Sql::Statement(sql))
+            .locking(self.table.clone(), LockLevel::ShareUpdateExclusive)
+            .working(Work::Build(self.table.clone()));
+        Some(Stage::outside(action))
+    }
+
+    fn add_using_index(&self, index: &str) -> Action {
+        let kind = if matches!(self.rule.rule, Rule::PrimaryKey { .. }) { "PRIMARY KEY" } else { "UNIQUE" };
+        let mut clause =
+            format!("ADD CONSTRAINT {} {kind} USING INDEX {}", quote_ident(self.address.name()), quote_ident(index));
+        match self.rule.deferrable {
+            Some(super::Deferred::InitiallyDeferred) => clause.push_str(" DEFERRABLE INITIALLY DEFERRED"),
+            Some(super::Deferred::InitiallyImmediate) => clause.push_str(" DEFERRABLE"),
+            None => {}
+        }
+        let summary = format!("make {} {} from its index", self.noun(), self.address.name());
+        self.alter(summary, clause, LockLevel::AccessExclusive)
+    }
+}
+
+/// An index of this name that an interrupted build left is removed first.
+fn clear_leftover(target: &Target<'_>, name: &str, cx: &Cx<'_>) -> Option<Stage> {
+    let left = crate::index::Index::address(&table_of(target.address), name);
+    cx.live.contains(&left).then(|| {
+        let sql = format!("DROP INDEX CONCURRENTLY {}", QName::new(target.address.namespace(), name));
+        let summary = format!("drop the unfinished index {name} of an earlier attempt");
+        let action = Action::new(target.address, summary, Sql::Statement(sql))
+            .locking(target.table.clone(), LockLevel::ShareUpdateExclusive);
+        Stage::outside(action)
+    })
+}
+
+/// Whether the table is partitioned: there neither CONCURRENTLY nor, before 18, NOT VALID for
+/// foreign keys exists.
+fn is_partitioned(table: &Address, cx: &Cx<'_>) -> bool {
+    let of = |c: &reconcile_catalog::Catalog| c.definition::<Table>(table).is_some_and(|t| t.partition_key.is_some());
+    of(cx.live)
+}
+
+impl Kind for ConstraintKind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn plural(&self) -> &'static str {
+        "constraints"
+    }
+
+    fn model(&self) -> Option<&'static dyn ModelPart> {
+        Some(&super::model::ConstraintModel)
+    }
+
+    fn queries(&self, version: ServerVersion) -> Vec<String> {
+        vec![read::query(version)]
+    }
+
+    fn read(&self, row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
+        read::read(row, reader)
+    }
+
+    fn decode(&self, json: serde_json::Value) -> Result<Arc<dyn Definition>, serde_json::Error> {
+        Ok(Arc::new(serde_json::from_value::<Constraint>(json)?))
+    }
+
+    fn designation(&self, address: &Address) -> String {
+        format!("CONSTRAINT {} ON {}", quote_ident(address.name()), relation(address))
+    }
+
+    fn describe(&self, object: &Object) -> String {
+        object.get::<Constraint>().map_or_else(String::new, |c| {
+            let valid = if c.validated { "" } else { " not valid" };
+            format!("{}{valid}", definition(c))
+        })
+    }
+
+    fn create(&self, object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let target = Target::of(object)?;
+        let table = table_of(target.address);
+        if target.rule.inherited || (cx.is_new(&table) && is_inline(target.rule)) {
+            return Ok(Vec::new());
+        }
+        let work = if cx.is_new(&table) { Work::Catalog } else { Work::Scan(target.table.clone()) };
+        let mut at_once = target.add(work);
+        at_once.preflights = data::violations(target.address, target.rule, cx);
+        if cx.is_rewritten(&table) && !matches!(target.rule.rule, Rule::ForeignKey { .. }) {
+            return Ok(vec![Stage::with(&table, vec![at_once.working(Work::Catalog)])]);
+        }
+        if how == How::Within || cx.is_new(&table) {
+            let mut at_once = at_once;
+            if !target.rule.validated {
+                at_once = target.add_not_valid(target.address.name());
+            }
+            return Ok(vec![Stage::transaction(vec![at_once])]);
+        }
+        let preflights = std::mem::take(&mut at_once.preflights);
+        let old_partitions = is_partitioned(&table, cx) && !cx.version.at_least(18);
+        match &target.rule.rule {
+            Rule::Check { .. } | Rule::ForeignKey { .. } if !(old_partitions && is_foreign_key(target.rule)) => {
+                let name = target.address.name();
+                let mut add = target.add_not_valid(name);
+                add.preflights = preflights;
+                let mut stages = vec![Stage::transaction(vec![add])];
+                if target.rule.validated {
+                    stages.push(Stage::transaction(vec![target.validate(name)]));
+                }
+                Ok(stages)
+            }
+            Rule::PrimaryKey { .. } | Rule::Unique { .. } if !is_partitioned(&table, cx) => {
+                let name = fit(target.address.name(), SUCCESSOR);
+                let mut stages: Vec<Stage> = clear_leftover(&target, &name, cx).into_iter().collect();
+                stages.extend(target.build_index(&name));
+                if let Some(first) = stages.last_mut().and_then(|s| s.actions.first_mut()) {
+                    first.preflights = preflights;
+                }
+                stages.push(Stage::transaction(vec![target.add_using_index(&name)]));
+                Ok(stages)
+            }
+            _ => {
+                let mut at_once = target.add(Work::Build(target.table.clone()));
+                at_once.preflights = preflights;
+                Ok(vec![Stage::transaction(vec![at_once])])
+            }
+        }
+    }
+
+    fn drop(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let target = Target::of(object)?;
+        if target.rule.inherited {
+            return Ok(Vec::new());
+        }
+        let table = table_of(target.address);
+        let actions = vec![target.drop(target.address.name())];
+        // The name is free for another one only in the transaction that makes that one.
+        Ok(vec![if cx.is_rewritten(&table) { Stage::with(&table, actions) } else { Stage::transaction(actions) }])
+    }
+
+    fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let target = Target::of(change.desired)?;
+        let name = target.address.name();
+        if change.live.get::<Constraint>().is_some_and(|c| c.inherited) {
+            return Err(Refusal::new(target.address, "it comes from a parent table; change it there"));
+        }
+        if change.properties.iter().all(|p| p.name == "validated") {
+            return Ok(if target.rule.validated {
+                let mut validate = target.validate(name);
+                validate.preflights = data::violations(target.address, target.rule, cx);
+                vec![Stage::transaction(vec![validate])]
+            } else {
+                Vec::new() // A validated constraint is more than one that is not.
+            });
+        }
+        let table = table_of(target.address);
+        let old = Target::of(change.live)?;
+        let preflights = data::violations(target.address, target.rule, cx);
+        if cx.is_rewritten(&table) {
+            let mut add = target.add(Work::Catalog);
+            add.preflights = preflights;
+            return Ok(vec![Stage::with(&table, vec![old.drop(name), add])]);
+        }
+        let successor = fit(name, SUCCESSOR);
+        match &target.rule.rule {
+            Rule::Check { .. } | Rule::ForeignKey { .. } if !is_partitioned(&table, cx) => {
+                let mut add = target.add_not_valid(&successor);
+                add.preflights = preflights;
+                Ok(vec![
+                    Stage::transaction(vec![add]),
+                    Stage::transaction(vec![target.validate(&successor)]),
+                    Stage::transaction(vec![old.drop(name), target.rename(&successor, name)]),
+                ])
+            }
+            Rule::PrimaryKey { .. } | Rule::Unique { .. } if !is_partitioned(&table, cx) => {
+                if let Some(user) = cx.live.dependents(&change.live.address).next() {
+                    let reason = format!("{} refers to it; drop that first, or give the new key another name", user.address);
+                    return Err(Refusal::new(target.address, reason));
+                }
+                let mut stages: Vec<Stage> = clear_leftover(&target, &successor, cx).into_iter().collect();
+                stages.extend(target.build_index(&successor));
+                if let Some(first) = stages.last_mut().and_then(|s| s.actions.first_mut()) {
+                    first.preflights = preflights;
+                }
+                stages.push(Stage::transaction(vec![old.drop(name), target.add_using_index(&successor)]));
+                Ok(stages)
+            }
+            _ => {
+                let mut add = target.add(Work::Scan(target.table.clone()));
+                add.preflights = preflights;
+                Ok(vec![Stage::transaction(vec![old.drop(name), add])])
+            }
+        }
+    }
+
+    fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let target = Target::of(live)?;
+        Ok(vec![Stage::transaction(vec![target.rename(live.address.name(), to)])])
+    }
+
+    fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {
+        let Some(constraint) = object.get::<Constraint>() else { return Reaction::Keep };
+        match (by, &constraint.rule) {
+            (Disturbance::Dropped, Rule::ForeignKey { .. }) if table_of(&object.address) != table_of(&disturbed.address) => {
+                Reaction::Refuse(format!("{} refers to {}", object.address, disturbed.address))
+            }
+            (Disturbance::Dropped, _) => Reaction::Goes,
+            (Disturbance::Rebuilt, _) => Reaction::Rebuild { warnings: Vec::new() },
+            (Disturbance::Retyped(_), _) if constraint.inherited => Reaction::Goes,
+            (Disturbance::Retyped(_), Rule::Check { expression, .. }) => {
+                let own = table_of(&object.address);
+                let changes = column::column_retypes(cx.retypes);
+                let read = reconcile_sql::retype::retype(expression, Some(&relation(&own)), &changes);
+                if read.text == *expression {
+                    Reaction::Keep // PostgreSQL parses it again for the new type.
+                } else if read.compares_order {
+                    Reaction::Refuse(format!(
+                        "{} compares by order ({expression}), and the order of the new type is another one; \
+                         drop it or write it anew in the model",
+                        object.address
+                    ))
+                } else {
+                    Reaction::Rebuild { warnings: Vec::new() }
+                }
+            }
+            (Disturbance::Retyped(_), Rule::ForeignKey { columns, references, referenced, .. }) => {
+                if ends_agree(object, columns, references, referenced, cx) {
+                    Reaction::Rebuild { warnings: Vec::new() }
+                } else {
+                    Reaction::Refuse(format!(
+                        "{} needs the same type on both sides; give the other column its new type too",
+                        object.address
+                    ))
+                }
+            }
+            (Disturbance::Retyped(_), _) => Reaction::Keep,
+        }
+    }
+}
+
+fn is_foreign_key(constraint: &Constraint) -> bool {
+    matches!(constraint.rule, Rule::ForeignKey { .. })
+}
+
+/// Whether the columns of a foreign key have comparable types once the plan is done.
+fn ends_agree(object: &Object, columns: &[String], references: &QName, referenced: &[String], cx: &Cx<'_>) -> bool {
+    let after = |address: Address| match cx.retypes.of(&address) {
+        Some(change) => Some(change.to.clone()),
+        None => cx.live.definition::<column::Column>(&address).map(|c| c.ty.clone()),
+    };
+    let (mine, theirs) = (table_of(&object.address), Table::address(references));
+    columns.iter().zip(referenced).all(|(m, t)| {
+        let pair = after(column::Column::address(&mine, m)).zip(after(column::Column::address(&theirs, t)));
+        pair.is_some_and(|(m, t)| m == t || (m.is_built_in() && t.is_built_in() && m.is_textual() == t.is_textual()))
+    })
+}

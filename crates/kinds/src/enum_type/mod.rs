@@ -1,0 +1,49 @@
+//! Enum types.
+
+pub mod model;
+mod read;
+mod steps;
+
+use std::any::Any;
+
+use reconcile_catalog::{Address, Definition, Property, Value};
+use reconcile_sql::QName;
+use serde::{Deserialize, Serialize};
+
+pub use steps::EnumTypeKind;
+
+/// The name of the kind.
+pub const NAME: &str = "enum";
+
+/// An enum type.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EnumType {
+    /// Its labels, in their order.
+    pub labels: Vec<String>,
+}
+
+impl EnumType {
+    /// The address of an enum type.
+    pub fn address(name: &QName) -> Address {
+        Address::new(NAME, [&name.namespace, &name.name])
+    }
+}
+
+impl Definition for EnumType {
+    fn properties(&self) -> Vec<Property> {
+        let Self { labels } = self;
+        vec![Property::new("labels", Value::words(labels))]
+    }
+
+    fn section(&self) -> &'static str {
+        "enums"
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

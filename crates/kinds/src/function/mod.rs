@@ -1,0 +1,53 @@
+//! Functions and procedures, as far as others need to know them: what they use, and what their
+//! bodies name.
+
+mod read;
+mod steps;
+
+use std::any::Any;
+
+use reconcile_catalog::{Definition, Property, Value};
+use reconcile_sql::QName;
+use reconcile_sql::lex::significant;
+use serde::{Deserialize, Serialize};
+
+pub use steps::FunctionKind;
+
+/// The name of the kind.
+pub const NAME: &str = "function";
+
+/// A function, procedure or aggregate.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Function {
+    /// The body as a string; empty for a body that PostgreSQL has parsed (BEGIN ATOMIC).
+    pub body: String,
+}
+
+impl Function {
+    /// Whether the body names a type: as an identifier, outside strings and comments, or inside a
+    /// string (dynamic SQL). What a body means is known only when it runs.
+    pub fn mentions(&self, name: &QName) -> bool {
+        let tokens = significant(&self.body);
+        let by_name = tokens.iter().any(|t| t.ident().as_ref() == Some(&name.name));
+        by_name || tokens.iter().any(|t| t.text.starts_with(['\'', '$', 'E']) && t.text.contains(&name.name))
+    }
+}
+
+impl Definition for Function {
+    fn properties(&self) -> Vec<Property> {
+        let Self { body } = self;
+        vec![Property::new("body", Value::Text(body.clone()))]
+    }
+
+    fn section(&self) -> &'static str {
+        "functions"
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

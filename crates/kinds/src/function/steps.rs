@@ -1,0 +1,78 @@
+//! Functions are read and left alone.
+
+use std::sync::Arc;
+
+use reconcile_catalog::{Address, Definition, Object};
+use reconcile_sql::ServerVersion;
+
+use super::{Function, NAME, read};
+use crate::read::{ReadError, Reader, Row};
+use crate::step::{Refusal, Stage};
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+
+/// The kind.
+pub struct FunctionKind;
+
+fn unmanaged(object: &Object) -> Refusal {
+    Refusal::new(&object.address, "functions are not managed")
+}
+
+impl Kind for FunctionKind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn plural(&self) -> &'static str {
+        "functions"
+    }
+
+    fn queries(&self, version: ServerVersion) -> Vec<String> {
+        vec![read::query(version)]
+    }
+
+    fn read(&self, row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
+        read::read(row, reader)
+    }
+
+    fn decode(&self, json: serde_json::Value) -> Result<Arc<dyn Definition>, serde_json::Error> {
+        Ok(Arc::new(serde_json::from_value::<Function>(json)?))
+    }
+
+    fn designation(&self, address: &Address) -> String {
+        format!("FUNCTION {}", address.dotted())
+    }
+
+    fn describe(&self, _object: &Object) -> String {
+        String::new()
+    }
+
+    fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        Err(unmanaged(object))
+    }
+
+    fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        Err(unmanaged(object))
+    }
+
+    fn alter(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        Err(unmanaged(change.live))
+    }
+
+    fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+        let name = &object.address;
+        match by {
+            Disturbance::Retyped(_) if disturbed.get::<crate::column::Column>().is_some() => Reaction::Refuse(format!(
+                "{name} has a body that PostgreSQL has parsed (BEGIN ATOMIC) and reads it; drop the function first and \
+                 make it again afterwards"
+            )),
+            // The row type of a table follows its columns.
+            Disturbance::Retyped(_) => Reaction::Keep,
+            Disturbance::Rebuilt => Reaction::Refuse(format!(
+                "{name} takes or returns rows of {}, which would have to be dropped and made again; drop the function \
+                 first and make it again afterwards",
+                disturbed.address
+            )),
+            Disturbance::Dropped => Reaction::Refuse(format!("{name} depends on {}", disturbed.address)),
+        }
+    }
+}

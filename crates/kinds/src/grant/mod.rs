@@ -1,0 +1,78 @@
+//! The privileges on an object, all of them as one object: an access control list.
+
+mod read;
+mod steps;
+
+use std::any::Any;
+
+use reconcile_catalog::{Address, Definition, Property, Value};
+use reconcile_sql::quote_ident;
+use serde::{Deserialize, Serialize};
+
+pub use steps::GrantKind;
+
+/// The name of the kind.
+pub const NAME: &str = "grant";
+
+/// The privileges on an object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Grants {
+    /// One entry a privilege, in the order of the catalog.
+    pub items: Vec<Privilege>,
+}
+
+/// One privilege of one role.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Privilege {
+    /// Who has it; `None` for everybody (PUBLIC).
+    pub grantee: Option<String>,
+    /// SELECT, UPDATE, USAGE, …
+    pub privilege: String,
+    /// The column that it is limited to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// WITH GRANT OPTION
+    #[serde(default)]
+    pub grantable: bool,
+    /// Who gave it.
+    pub grantor: String,
+}
+
+impl Privilege {
+    /// The grantee as SQL.
+    pub fn to_whom(&self) -> String {
+        self.grantee.as_ref().map_or_else(|| "PUBLIC".to_owned(), |role| quote_ident(role))
+    }
+}
+
+impl Grants {
+    /// The address of the privileges on an object.
+    pub fn address(target: &Address) -> Address {
+        Address::belonging_to(NAME, target)
+    }
+}
+
+impl Definition for Grants {
+    fn properties(&self) -> Vec<Property> {
+        let Self { items } = self;
+        let shown = items.iter().map(|item| {
+            let Privilege { grantee: _, privilege, column, grantable, grantor } = item;
+            let column = column.as_ref().map_or_else(String::new, |c| format!(" ({})", quote_ident(c)));
+            let option = if *grantable { " with grant option" } else { "" };
+            format!("{privilege}{column} to {}{option} by {}", item.to_whom(), quote_ident(grantor))
+        });
+        vec![Property::new("grants", Value::words(shown))]
+    }
+
+    fn section(&self) -> &'static str {
+        "grants"
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,151 @@
+//! What a kind of object has to say.
+
+use std::sync::Arc;
+
+use reconcile_catalog::{Address, Definition, Object, PropertyChange, Retype};
+use reconcile_sql::ServerVersion;
+
+use crate::model::ModelPart;
+use crate::read::{ReadError, Reader, Row};
+use crate::step::{Refusal, Stage};
+use crate::Cx;
+
+/// A kind of object: everything that is true of tables and of no other kind, and so on.
+pub trait Kind: Sync {
+    /// The name in addresses: `column`.
+    fn name(&self) -> &'static str;
+
+    /// How several of them are called in a sentence: `columns`.
+    fn plural(&self) -> &'static str;
+
+    /// What a model can say of it; nothing if it is read from databases only.
+    fn model(&self) -> Option<&'static dyn ModelPart> {
+        None
+    }
+
+    /// The catalog queries that read all of them; every column is text. They run with an empty
+    /// `search_path` in a read-only transaction.
+    fn queries(&self, version: ServerVersion) -> Vec<String>;
+
+    /// Takes one row of one of the queries.
+    ///
+    /// # Errors
+    /// If the row is not what the query promises.
+    fn read(&self, row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError>;
+
+    /// Reads back what [`Definition::to_json`] wrote.
+    ///
+    /// # Errors
+    /// If it is not a definition of this kind.
+    fn decode(&self, json: serde_json::Value) -> Result<Arc<dyn Definition>, serde_json::Error>;
+
+    /// The object as COMMENT ON and ALTER … OWNER TO name it: `COLUMN public.messages.role`.
+    fn designation(&self, address: &Address) -> String;
+
+    /// The definition in a line: `varchar(100), nullable`.
+    fn describe(&self, object: &Object) -> String;
+
+    /// The steps that make it.
+    ///
+    /// # Errors
+    /// If it cannot be made, with the reason.
+    fn create(&self, object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal>;
+
+    /// The steps that remove it.
+    ///
+    /// # Errors
+    /// If it cannot be removed, with the reason.
+    fn drop(&self, object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal>;
+
+    /// The steps that give a live object its desired properties. The name is right already.
+    ///
+    /// # Errors
+    /// If that cannot be done, with the reason.
+    fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal>;
+
+    /// The steps that give a live object another name.
+    ///
+    /// # Errors
+    /// If it cannot be renamed.
+    fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        Err(Refusal::new(&live.address, format!("a {} cannot be renamed to {to}", self.name())))
+    }
+
+    /// For an object that a changed one stops using: who else still uses it after the plan, in
+    /// words. It goes if nobody does; `None` if objects of this kind never go by themselves.
+    fn remaining_users(&self, _object: &Object, _after: &After<'_>, _cx: &Cx<'_>) -> Option<Vec<String>> {
+        None
+    }
+
+    /// The relations that are rewritten when these properties change.
+    fn rewrites(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Vec<Address> {
+        Vec::new()
+    }
+
+    /// What happens to `object` when `disturbed`, on which it depends, is changed.
+    fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction;
+}
+
+/// Whether an object is made where others use the relation meanwhile, or inside a transaction
+/// that holds it anyway.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// Others use it: CONCURRENTLY, NOT VALID first.
+    Online,
+    /// It is locked by the same transaction, or nobody knows it yet.
+    Within,
+}
+
+/// The live objects as they are after the plan.
+#[derive(Clone, Copy)]
+pub struct After<'a> {
+    /// The definition that a live object ends with; `None` if it goes.
+    pub definition: &'a dyn Fn(&Object) -> Option<Arc<dyn Definition>>,
+}
+
+/// A live object and what it shall be.
+#[derive(Clone, Debug)]
+pub struct Alteration<'a> {
+    /// What is there, under its present name.
+    pub live: &'a Object,
+    /// What shall be there.
+    pub desired: &'a Object,
+    /// The properties that differ.
+    pub properties: &'a [PropertyChange],
+}
+
+impl Alteration<'_> {
+    /// The change of a property, if it changes.
+    pub fn of(&self, name: &str) -> Option<&PropertyChange> {
+        self.properties.iter().find(|p| p.name == name)
+    }
+}
+
+/// What is done to an object that others depend on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Disturbance {
+    /// Its type changes.
+    Retyped(Retype),
+    /// It is dropped and made again in one transaction.
+    Rebuilt,
+    /// It is dropped for good.
+    Dropped,
+}
+
+/// What a dependent object does about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reaction {
+    /// Nothing: PostgreSQL carries it along.
+    Keep,
+    /// It is dropped before and made again after, in the same transaction.
+    Rebuild {
+        /// What a person should know about it.
+        warnings: Vec<String>,
+    },
+    /// It is changed in the same way by the same statement, and its own dependents are disturbed.
+    Follow(Retype),
+    /// It goes too, without a step of its own.
+    Goes,
+    /// The change cannot be made while this object is as it is.
+    Refuse(String),
+}

@@ -1,0 +1,33 @@
+//! All that is known of the kinds of objects: one folder a kind, one line in [`registry::KINDS`].
+//!
+//! The other crates see [`Kind`] and nothing behind it. A kind reads itself from the catalog,
+//! says what it is in words, and says which steps create, alter, rename and drop it, what each
+//! step locks, and how it reacts when something that it depends on is changed.
+
+pub mod column;
+pub mod comment;
+pub mod constraint;
+mod cx;
+pub mod enum_type;
+pub mod function;
+pub mod grant;
+pub mod index;
+mod kind;
+pub mod materialized_view;
+pub mod model;
+pub mod namespace;
+pub mod other;
+pub mod owner;
+pub mod policy;
+mod read;
+pub mod registry;
+mod step;
+pub mod table;
+pub mod trigger;
+pub mod view;
+
+pub use cx::{Cx, Facts, RelationSize};
+pub use kind::{After, Alteration, Disturbance, How, Kind, Reaction};
+pub use read::{ObjectId, ReadError, Reader, Row, dependencies};
+pub use registry::{KINDS, kind};
+pub use step::{Action, Guard, Place, Preflight, Proof, Refusal, RelationLock, Sql, Stage, Work};

@@ -1,0 +1,80 @@
+//! Materialized views.
+
+mod read;
+mod steps;
+
+use std::any::Any;
+use std::sync::Arc;
+
+use reconcile_catalog::{Address, Definition, Property, Retype, Retypes, Value};
+use reconcile_sql::{QName, SqlType};
+use serde::{Deserialize, Serialize};
+
+use crate::view;
+
+pub use steps::MaterializedViewKind;
+
+/// The name of the kind.
+pub const NAME: &str = "materialized_view";
+
+/// A materialized view; its indexes are objects of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MaterializedView {
+    /// Its query, without a semicolon.
+    pub query: String,
+    /// Storage parameters as `name=value`.
+    #[serde(default)]
+    pub options: Vec<String>,
+    /// Output columns and their types, in order.
+    #[serde(default)]
+    pub columns: Vec<(String, SqlType)>,
+    /// Whether it holds rows; one made WITH NO DATA cannot be read.
+    pub populated: bool,
+    /// The access method, if it is not the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_method: Option<String>,
+    /// The tablespace, if it is not the database's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tablespace: Option<String>,
+}
+
+impl MaterializedView {
+    /// The address of a materialized view.
+    pub fn address(name: &QName) -> Address {
+        Address::new(NAME, [&name.namespace, &name.name])
+    }
+}
+
+impl Definition for MaterializedView {
+    fn properties(&self) -> Vec<Property> {
+        let Self { query, options, columns: _, populated, access_method, tablespace } = self;
+        vec![
+            Property::new("query", Value::Statement(query.clone())),
+            Property::new("options", Value::words(options)),
+            Property::new("populated", *populated),
+            Property::new("access_method", Value::option(access_method.clone())),
+            Property::new("tablespace", Value::option(tablespace.clone())),
+        ]
+    }
+
+    fn section(&self) -> &'static str {
+        "materialized_views"
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::json!(self)
+    }
+
+    fn retyped(&self, _address: &Address, retypes: &Retypes) -> Option<Arc<dyn Definition>> {
+        let query = view::retyped_query(&self.query, retypes)?;
+        Some(Arc::new(Self { query, ..self.clone() }))
+    }
+
+    fn passes_on(&self, address: &Address, retypes: &Retypes) -> Vec<Retype> {
+        view::passed_on(address, &self.query, retypes)
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}

@@ -1,0 +1,88 @@
+//! Making and removing materialized views.
+
+use std::sync::Arc;
+
+use reconcile_catalog::{Address, Definition, Object};
+use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
+
+use super::{MaterializedView, NAME, read};
+use crate::read::{ReadError, Reader, Row};
+use crate::step::{Action, Refusal, Sql, Stage, Work};
+use crate::table::relation;
+use crate::view::{react_to_query, with_options};
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+
+/// The kind.
+pub struct MaterializedViewKind;
+
+impl Kind for MaterializedViewKind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn plural(&self) -> &'static str {
+        "materialized views"
+    }
+
+    fn queries(&self, _version: ServerVersion) -> Vec<String> {
+        vec![read::query()]
+    }
+
+    fn read(&self, row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
+        read::read(row, reader)
+    }
+
+    fn decode(&self, json: serde_json::Value) -> Result<Arc<dyn Definition>, serde_json::Error> {
+        Ok(Arc::new(serde_json::from_value::<MaterializedView>(json)?))
+    }
+
+    fn designation(&self, address: &Address) -> String {
+        format!("MATERIALIZED VIEW {}", address.dotted())
+    }
+
+    fn describe(&self, object: &Object) -> String {
+        object.get::<MaterializedView>().map_or_else(String::new, |v| {
+            let data = if v.populated { "" } else { " (with no data)" };
+            format!("{}{data}", v.query.split_whitespace().collect::<Vec<_>>().join(" "))
+        })
+    }
+
+    fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let address = &object.address;
+        let Some(view) = object.get::<MaterializedView>() else { return Ok(Vec::new()) };
+        let name = relation(address);
+        let method = view.access_method.as_ref().map_or_else(String::new, |m| format!(" USING {}", quote_ident(m)));
+        let space = view.tablespace.as_ref().map_or_else(String::new, |t| format!(" TABLESPACE {}", quote_ident(t)));
+        let data = if view.populated { "WITH DATA" } else { "WITH NO DATA" };
+        let sql = format!(
+            "CREATE MATERIALIZED VIEW {name}{method}{}{space} AS\n{}\n{data}",
+            with_options(&view.options),
+            view.query
+        );
+        let mut action =
+            Action::new(address, format!("make materialized view {}", address.short()), Sql::Statement(sql));
+        if view.populated {
+            action = action.working(Work::Refresh(name));
+        }
+        Ok(vec![Stage::transaction(vec![action])])
+    }
+
+    fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let address = &object.address;
+        let name = relation(address);
+        let sql = Sql::Statement(format!("DROP MATERIALIZED VIEW {name}"));
+        let action = Action::new(address, format!("drop materialized view {}", address.short()), sql)
+            .locking(name, LockLevel::AccessExclusive);
+        Ok(vec![Stage::transaction(vec![action])])
+    }
+
+    fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let drop = self.drop(change.live, How::Within, cx)?;
+        let create = self.create(change.desired, How::Within, cx)?;
+        Ok(vec![Stage::transaction(drop.into_iter().chain(create).flat_map(|s| s.actions).collect())])
+    }
+
+    fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {
+        object.get::<MaterializedView>().map_or(Reaction::Keep, |v| react_to_query(&object.address, &v.query, by, cx))
+    }
+}

@@ -1,0 +1,49 @@
+//! How kinds stand in a model file: which keys they declare, where, and how their values become
+//! objects.
+//!
+//! A key is declared once, as a [`Field`]; the check for unknown keys and wrong values, the
+//! suggestions and the JSON Schema all come from there. Readers may therefore pass over in
+//! silence what has the wrong shape: it has been reported.
+
+mod expression;
+mod field;
+mod names;
+mod reader;
+
+use reconcile_yaml::Entry;
+
+pub use expression::columns_in;
+pub use field::{Field, Form, Shape};
+pub use names::{joined, object_name};
+pub use reader::{At, Item, ModelReader, Reading, read};
+
+use crate::registry::KINDS;
+
+/// The top of a file.
+pub static FILE: Form = Form::new("file", "a model file");
+
+/// What a kind that models can declare has to say.
+pub trait ModelPart: Sync {
+    /// The keys that it declares.
+    fn fields(&self) -> &'static [Field];
+
+    /// Reads the value of one of its sections: a key that stands in what belongs to another kind.
+    fn read<'a>(
+        &self,
+        field: &'static Field,
+        entry: &'a Entry,
+        at: &At<'a>,
+        reader: &mut ModelReader<'a>,
+    );
+}
+
+/// All keys of a form, in the order of the registry.
+pub fn fields_of(
+    form: &'static Form,
+) -> impl Iterator<Item = (&'static dyn ModelPart, &'static Field)> {
+    KINDS
+        .iter()
+        .filter_map(|kind| kind.model())
+        .flat_map(|part| part.fields().iter().map(move |field| (part, field)))
+        .filter(move |(_, field)| field.of.iter().any(|of| of.name == form.name))
+}

@@ -1,0 +1,69 @@
+//! Making and removing namespaces.
+
+use std::sync::Arc;
+
+use reconcile_catalog::{Address, Definition, Object};
+use reconcile_sql::ServerVersion;
+
+use super::{NAME, Namespace, read};
+use crate::model::ModelPart;
+use crate::read::{ReadError, Reader, Row};
+use crate::step::{Action, Refusal, Sql, Stage};
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+
+/// The kind.
+pub struct NamespaceKind;
+
+impl Kind for NamespaceKind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn plural(&self) -> &'static str {
+        "namespaces"
+    }
+
+    fn model(&self) -> Option<&'static dyn ModelPart> {
+        Some(&super::model::NamespaceModel)
+    }
+
+    fn queries(&self, _version: ServerVersion) -> Vec<String> {
+        vec![read::query()]
+    }
+
+    fn read(&self, row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
+        read::read(row, reader)
+    }
+
+    fn decode(&self, json: serde_json::Value) -> Result<Arc<dyn Definition>, serde_json::Error> {
+        Ok(Arc::new(serde_json::from_value::<Namespace>(json)?))
+    }
+
+    fn designation(&self, address: &Address) -> String {
+        format!("SCHEMA {}", address.dotted())
+    }
+
+    fn describe(&self, _object: &Object) -> String {
+        String::new()
+    }
+
+    fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let address = &object.address;
+        let sql = Sql::Statement(format!("CREATE SCHEMA {}", address.dotted()));
+        Ok(vec![Stage::transaction(vec![Action::new(address, format!("make namespace {}", address.dotted()), sql)])])
+    }
+
+    fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let address = &object.address;
+        let sql = Sql::Statement(format!("DROP SCHEMA {}", address.dotted()));
+        Ok(vec![Stage::transaction(vec![Action::new(address, format!("drop namespace {}", address.dotted()), sql)])])
+    }
+
+    fn alter(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        Err(Refusal::new(&change.live.address, "a namespace has nothing to alter"))
+    }
+
+    fn react(&self, _object: &Object, _disturbed: &Object, _by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+        Reaction::Keep
+    }
+}

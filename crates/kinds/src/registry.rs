@@ -1,0 +1,30 @@
+//! The one list of kinds, in the order in which they are read and shown.
+//!
+//! Kinds that belong to objects of any kind (comments, owners, grants) stand last: they look up
+//! what they belong to.
+
+use crate::kind::Kind;
+
+/// Every kind.
+pub const KINDS: &[&dyn Kind] = &[
+    &crate::namespace::NamespaceKind,
+    &crate::enum_type::EnumTypeKind,
+    &crate::table::TableKind,
+    &crate::column::ColumnKind,
+    &crate::constraint::ConstraintKind,
+    &crate::view::ViewKind,
+    &crate::materialized_view::MaterializedViewKind,
+    &crate::index::IndexKind,
+    &crate::policy::PolicyKind,
+    &crate::trigger::TriggerKind,
+    &crate::function::FunctionKind,
+    &crate::other::OtherKind,
+    &crate::comment::CommentKind,
+    &crate::owner::OwnerKind,
+    &crate::grant::GrantKind,
+];
+
+/// The kind with this name.
+pub fn kind(name: &str) -> Option<&'static dyn Kind> {
+    KINDS.iter().copied().find(|k| k.name() == name)
+}

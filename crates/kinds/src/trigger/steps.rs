@@ -1,0 +1,97 @@
+//! Making and removing triggers.
+
+use std::sync::Arc;
+
+use reconcile_catalog::{Address, Definition, Object};
+use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
+
+use super::{Enabled, NAME, Trigger, read};
+use crate::read::{ReadError, Reader, Row};
+use crate::step::{Action, Refusal, Sql, Stage};
+use crate::table::relation;
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+
+/// The kind.
+pub struct TriggerKind;
+
+impl Kind for TriggerKind {
+    fn name(&self) -> &'static str {
+        NAME
+    }
+
+    fn plural(&self) -> &'static str {
+        "triggers"
+    }
+
+    fn queries(&self, _version: ServerVersion) -> Vec<String> {
+        vec![read::query()]
+    }
+
+    fn read(&self, row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
+        read::read(row, reader)
+    }
+
+    fn decode(&self, json: serde_json::Value) -> Result<Arc<dyn Definition>, serde_json::Error> {
+        Ok(Arc::new(serde_json::from_value::<Trigger>(json)?))
+    }
+
+    fn designation(&self, address: &Address) -> String {
+        format!("TRIGGER {} ON {}", quote_ident(address.name()), relation(address))
+    }
+
+    fn describe(&self, object: &Object) -> String {
+        object.get::<Trigger>().map_or_else(String::new, |t| {
+            let state = if t.enabled == Enabled::Origin { String::new() } else { format!(" ({})", t.enabled.sql().to_lowercase()) };
+            format!("{}{state}", t.definition)
+        })
+    }
+
+    fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let address = &object.address;
+        let Some(trigger) = object.get::<Trigger>().filter(|t| !t.inherited) else { return Ok(Vec::new()) };
+        let table = relation(address);
+        let mut actions = vec![
+            Action::new(
+                address,
+                format!("make trigger {}", address.name()),
+                Sql::Statement(trigger.definition.clone()),
+            )
+            .locking(table.clone(), LockLevel::ShareRowExclusive),
+        ];
+        if trigger.enabled != Enabled::Origin {
+            let clause = format!("{} TRIGGER {}", trigger.enabled.sql(), quote_ident(address.name()));
+            let summary = format!("{} trigger {} as it was", trigger.enabled.sql().to_lowercase(), address.name());
+            actions.push(
+                Action::new(address, summary, Sql::Statement(format!("ALTER TABLE {table} {clause}")))
+                    .locking(table, LockLevel::ShareRowExclusive),
+            );
+        }
+        Ok(vec![Stage::transaction(actions)])
+    }
+
+    fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let address = &object.address;
+        if object.get::<Trigger>().is_some_and(|t| t.inherited) {
+            return Ok(Vec::new());
+        }
+        let table = relation(address);
+        let sql = format!("DROP TRIGGER {} ON {table}", quote_ident(address.name()));
+        let action = Action::new(address, format!("drop trigger {}", address.name()), Sql::Statement(sql))
+            .locking(table, LockLevel::AccessExclusive);
+        Ok(vec![Stage::transaction(vec![action])])
+    }
+
+    fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let drop = self.drop(change.live, How::Within, cx)?;
+        let create = self.create(change.desired, How::Within, cx)?;
+        Ok(vec![Stage::transaction(drop.into_iter().chain(create).flat_map(|s| s.actions).collect())])
+    }
+
+    fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+        match by {
+            _ if object.get::<Trigger>().is_some_and(|t| t.inherited) => Reaction::Goes,
+            Disturbance::Dropped => Reaction::Refuse(format!("{} is for it; drop that first", object.address)),
+            Disturbance::Rebuilt | Disturbance::Retyped(_) => Reaction::Rebuild { warnings: Vec::new() },
+        }
+    }
+}

@@ -1,0 +1,306 @@
+//! A batch as one message.
+//!
+//! Invariant: from its first lock to its COMMIT a transaction waits for nobody on our side, since
+//! everything is sent at once; whatever is wrong ends it on the server, before or instead of the
+//! COMMIT.
+
+use std::time::Duration;
+
+use reconcile_kinds::RelationLock;
+use reconcile_plan::{Batch, Step};
+use reconcile_sql::literal::dollar_quote;
+use reconcile_sql::{LockLevel, ServerVersion, quote_ident, quote_literal};
+
+use crate::journal::Journal;
+use crate::lease::Lease;
+use crate::marks::Mark;
+use crate::reading::{SETTINGS, search_path};
+
+/// The SQLSTATEs with which our own conditions end a transaction.
+pub(super) mod ends {
+    /// The definitions changed.
+    pub(crate) const CHANGED: &str = "RC002";
+    /// A guard counted something.
+    pub(crate) const GUARD: &str = "RC003";
+    /// A proof failed.
+    pub(crate) const PROOF: &str = "RC004";
+    /// The time for which locks may be held is over.
+    pub(crate) const TOO_LONG: &str = "RC005";
+}
+
+/// The least lock_timeout: 0 would be for ever.
+const LEAST_LOCK_TIMEOUT: Duration = Duration::from_millis(10);
+
+/// What a transaction is built from.
+pub(super) struct Inputs<'a> {
+    pub(super) journal: &'a Journal,
+    pub(super) lease: &'a Lease,
+    pub(super) run: i64,
+    /// The number of the batch, from 1.
+    pub(super) number: usize,
+    pub(super) batch: &'a Batch,
+    pub(super) mark: &'a Mark,
+    pub(super) version: ServerVersion,
+    /// `SET LOCAL ROLE …`, where the session does not have the role.
+    pub(super) preamble: Option<&'a str>,
+    /// The approvals that lift guards.
+    pub(super) lifted: &'a [String],
+    /// Statements for the end, before the COMMIT: the stamp, the end of the run.
+    pub(super) closing: Vec<String>,
+}
+
+/// A message, and which step each of its statements belongs to.
+pub(super) struct Message {
+    statements: Vec<String>,
+    steps: Vec<Option<usize>>,
+    current: Option<usize>,
+}
+
+impl Message {
+    fn new() -> Self {
+        Self { statements: Vec::new(), steps: Vec::new(), current: None }
+    }
+
+    fn push(&mut self, sql: impl Into<String>) {
+        self.statements.push(sql.into());
+        self.steps.push(self.current);
+    }
+
+    /// A block that runs `body`, quoted so that nothing in it can end it.
+    fn block(&mut self, body: &str) {
+        self.push(format!("DO {}", dollar_quote(&format!(" {body} "))));
+    }
+
+    /// As it is sent. A statement may end with a comment, so each ends with its line.
+    pub(super) fn sql(&self) -> String {
+        self.statements.join("\n;\n")
+    }
+
+    /// The step that a failed statement belongs to.
+    pub(super) fn step_of(&self, statement: Option<&str>, index: usize) -> Option<usize> {
+        let same = |s: &&String| Some(s.trim()) == statement.map(str::trim);
+        let at = self.statements.iter().position(|s| same(&s)).unwrap_or(index);
+        self.steps.get(at).copied().flatten()
+    }
+}
+
+/// The settings at the beginning of every transaction that changes something.
+pub(super) fn begin(message: &mut Message, preamble: Option<&str>, lock_timeout: Duration) {
+    message.push("BEGIN ISOLATION LEVEL READ COMMITTED");
+    if let Some(preamble) = preamble {
+        message.push(preamble);
+    }
+    for (name, value) in SETTINGS {
+        message.push(format!("SET LOCAL {name} = {value}"));
+    }
+    message.push(format!("SET LOCAL search_path = {}", search_path("")));
+    // Row security may not hide rows from what counts them: an error is better.
+    message.push("SET LOCAL row_security = off");
+    message.push(format!("SET LOCAL lock_timeout = {}", millis(lock_timeout)));
+    message.push("SET LOCAL statement_timeout = 0");
+    message.push("SET LOCAL idle_in_transaction_session_timeout = '10s'");
+}
+
+/// A short transaction of ours without steps.
+pub(super) fn small(
+    preamble: Option<&str>,
+    statements: impl IntoIterator<Item = String>,
+) -> Message {
+    let mut message = Message::new();
+    begin(&mut message, preamble, Duration::from_secs(5));
+    message.push("SET LOCAL statement_timeout = '30s'");
+    for statement in statements {
+        message.push(statement);
+    }
+    message.push("COMMIT");
+    message
+}
+
+/// A batch with everything around its steps.
+pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
+    let Inputs { journal, lease, run, number, batch, mark, version, preamble, lifted, closing } =
+        inputs;
+    let bounded = !batch.hold.is_zero();
+    let mut message = Message::new();
+    let lock_timeout = batch.lock_timeout.max(LEAST_LOCK_TIMEOUT);
+    begin(&mut message, preamble, lock_timeout);
+    if bounded && version.at_least(17) {
+        // The last resort: the session ends with it. Everything else is bounded on its own.
+        let locks = u32::try_from(batch.locks.len() + batch.steps.len()).unwrap_or(u32::MAX);
+        let whole = lock_timeout.saturating_mul(locks).max(batch.stall) + batch.hold;
+        let whole = whole + Duration::from_secs(15);
+        message.push(format!("SET LOCAL transaction_timeout = {}", millis(whole)));
+    }
+    message.push(lease.check());
+    message.block("BEGIN PERFORM set_config('reconcile.began', clock_timestamp()::text, true); END");
+    if !batch.locks.is_empty() {
+        message.block(&lock_relations(&batch.locks));
+    }
+    message.block(&locked(batch.hold, mark));
+    let counted = |step: &Step| step.guards.clone();
+    for step in &batch.steps {
+        message.current = Some(step.number);
+        for (at, guard) in counted(step).iter().enumerate() {
+            if guard.lifted_by.is_some_and(|by| lifted.iter().any(|l| l == by)) {
+                continue;
+            }
+            budget(&mut message, bounded, None);
+            message.block(&format!(
+                "DECLARE n bigint; BEGIN EXECUTE {} INTO n; IF n IS DISTINCT FROM 0 THEN RAISE \
+                 EXCEPTION USING ERRCODE = '{}', MESSAGE = 'guard', DETAIL = '{} {at} ' || \
+                 coalesce(n, -1); END IF; END",
+                quote_literal(&guard.sql),
+                ends::GUARD,
+                step.number,
+            ));
+        }
+        for (at, proof) in step.proofs.iter().enumerate() {
+            budget(&mut message, bounded, None);
+            message.block(&format!(
+                "DECLARE v text; BEGIN EXECUTE {} INTO v; PERFORM set_config('{}', \
+                 coalesce(v, ''), true); END",
+                quote_literal(&as_text(&proof.before)),
+                proof_setting(step.number, at),
+            ));
+        }
+    }
+    let mut namespace = "";
+    for step in &batch.steps {
+        message.current = Some(step.number);
+        let home = step.addresses.first().map_or("", |address| address.namespace());
+        if home != namespace {
+            namespace = home;
+            message.push(format!("SET LOCAL search_path = {}", search_path(home)));
+        }
+        budget(&mut message, bounded, Some(step.number));
+        message.push(step.sql.as_str());
+        message.current = None;
+        let began = "current_setting('reconcile.step_began')::timestamptz";
+        message.push(journal.step_is(run, step.number, "done", Some(began)));
+    }
+    message.push(format!("SET LOCAL search_path = {}", search_path("")));
+    for step in &batch.steps {
+        message.current = Some(step.number);
+        for (at, proof) in step.proofs.iter().enumerate() {
+            budget(&mut message, bounded, None);
+            message.block(&format!(
+                "DECLARE v text; b text := current_setting('{}'); BEGIN EXECUTE {} INTO v; \
+                 IF coalesce(v, '') <> b THEN RAISE EXCEPTION USING ERRCODE = '{}', \
+                 MESSAGE = 'proof', DETAIL = json_build_array({}, {at}, left(b, 500), \
+                 left(v, 500))::text; END IF; END",
+                proof_setting(step.number, at),
+                quote_literal(&as_text(&proof.after)),
+                ends::PROOF,
+                step.number,
+            ));
+        }
+    }
+    message.current = None;
+    for statement in closing {
+        message.push(statement);
+    }
+    let between = |from: &str, to: &str| {
+        format!("(extract(epoch FROM {to} - current_setting('{from}')::timestamptz) * 1000)::int8")
+    };
+    let locked_at = "current_setting('reconcile.locked')::timestamptz";
+    let wait = between("reconcile.began", locked_at);
+    let hold = between("reconcile.locked", "clock_timestamp()");
+    message.push(journal.batch_took(run, number, &wait, &hold));
+    message.push(format!(
+        "SELECT {} AS reconcile_mark, {wait} AS lock_wait, {hold} AS hold",
+        mark.sql()
+    ));
+    budget(&mut message, bounded, None);
+    message.push("COMMIT");
+    message
+}
+
+/// Locks what can be locked, each in its own mode and in the given order.
+///
+/// LOCK TABLE takes tables, and a view only together with everything that it reads. A view, a
+/// materialized view or a foreign table is locked alone by giving it to the owner that it has: the
+/// catalog is not written then (`ATExecChangeOwner`). What is neither, what this transaction will
+/// make, and what the role may not lock so, is left to the statements, which lock it themselves.
+fn lock_relations(locks: &[RelationLock]) -> String {
+    let rows: Vec<String> = locks
+        .iter()
+        .enumerate()
+        .map(|(at, lock)| {
+            format!(
+                "({at}, {}, {}, '{}', {})",
+                quote_literal(&lock.relation.namespace),
+                quote_literal(&lock.relation.name),
+                lock.level,
+                lock.level == LockLevel::AccessExclusive,
+            )
+        })
+        .collect();
+    format!(
+        "DECLARE w record; c record; BEGIN \
+         FOR w IN SELECT * FROM (VALUES {}) AS v(at, namespace, name, mode, whole) ORDER BY at LOOP \
+         SELECT k.oid, k.relkind, pg_get_userbyid(k.relowner) AS owner, \
+         pg_has_role(k.relowner, 'USAGE') AS own INTO c \
+         FROM pg_catalog.pg_class k JOIN pg_catalog.pg_namespace n ON n.oid = k.relnamespace \
+         WHERE n.nspname = w.namespace AND k.relname = w.name; \
+         CONTINUE WHEN NOT FOUND; \
+         IF c.relkind IN ('r', 'p') THEN \
+         IF has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') THEN \
+         EXECUTE format('LOCK TABLE %I.%I IN %s MODE', w.namespace, w.name, w.mode); END IF; \
+         ELSIF c.relkind IN ('v', 'm', 'f') AND w.whole AND c.own THEN \
+         EXECUTE format('ALTER %s %I.%I OWNER TO %I', CASE c.relkind WHEN 'v' THEN 'VIEW' \
+         WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'FOREIGN TABLE' END, w.namespace, w.name, c.owner); \
+         END IF; END LOOP; END",
+        rows.join(", ")
+    )
+}
+
+/// What is done as soon as the locks are held: the time begins, the mark is compared.
+fn locked(hold: Duration, mark: &Mark) -> String {
+    format!(
+        "BEGIN PERFORM set_config('reconcile.locked', clock_timestamp()::text, true), \
+         set_config('reconcile.deadline', (clock_timestamp() + interval '{} ms')::text, true); \
+         IF {} IS DISTINCT FROM {} THEN RAISE EXCEPTION USING ERRCODE = '{}', \
+         MESSAGE = 'the definitions were changed since the plan was made'; END IF; END",
+        millis(hold),
+        mark.sql(),
+        quote_literal(mark.digest()),
+        ends::CHANGED,
+    )
+}
+
+/// Gives the next statement the time that is left, and notes when a step begins.
+fn budget(message: &mut Message, bounded: bool, step: Option<usize>) {
+    let note = "PERFORM set_config('reconcile.step_began', clock_timestamp()::text, true);";
+    let note = if step.is_some() { note } else { "" };
+    if bounded {
+        message.block(&format!(
+            "DECLARE remaining int8 := (extract(epoch FROM \
+             current_setting('reconcile.deadline')::timestamptz - clock_timestamp()) * 1000)::int8; \
+             BEGIN IF remaining < 1 THEN RAISE EXCEPTION USING ERRCODE = '{}', \
+             MESSAGE = 'the locks were held for too long'; END IF; \
+             PERFORM set_config('statement_timeout', remaining::text, true); {note} END",
+            ends::TOO_LONG
+        ));
+    } else if step.is_some() {
+        message.block(&format!("BEGIN {note} END"));
+    }
+}
+
+/// A scalar query as text, whatever the type of its result.
+fn as_text(query: &str) -> String {
+    format!("SELECT (\n{query}\n)::text")
+}
+
+fn proof_setting(step: usize, at: usize) -> String {
+    format!("reconcile.proof_{step}_{at}")
+}
+
+/// For a setting that is in milliseconds.
+fn millis(duration: Duration) -> i32 {
+    i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
+}
+
+/// A name as a person would write it.
+pub(super) fn quoted(namespace: &str, name: &str) -> String {
+    format!("{}.{}", quote_ident(namespace), quote_ident(name))
+}

@@ -1,0 +1,209 @@
+//! The two texts of a question, as they are sent.
+//!
+//! Invariant: a text that comes out of [`Text::new`] is one parenthesised expression to the server
+//! whatever its author wrote: it cannot end the statement that it is put into. Its tokens are sent
+//! one by one with a space between, so that the server splits it where we did, without comments.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use reconcile_sql::lex::{Token, TokenKind, significant};
+
+/// A text and what is known of it without a server.
+#[derive(Debug, Clone)]
+pub(super) struct Text {
+    /// The tokens, separated by spaces.
+    pub(super) sql: String,
+    /// All identifiers that are no name of a type, and all operators.
+    pub(super) names: BTreeSet<String>,
+    /// The names in `names` that stand behind a dot, with what stands before it.
+    pub(super) qualified: BTreeMap<String, BTreeSet<String>>,
+    /// What stands before each sub-select: `exists`, `in`, or nothing.
+    pub(super) sub_selects: Vec<String>,
+    /// All literals, in the order of their text.
+    literals: Vec<String>,
+    /// Words that a plan does not show the meaning of.
+    clauses: Vec<String>,
+}
+
+/// Words of a query whose details a plan does not print, or not on every version.
+const OPAQUE: &[&str] = &["over", "offset", "tablesample", "for", "ties", "recursive", "within"];
+
+impl Text {
+    /// Nothing if the text is no single expression, or cannot be told to be one.
+    pub(super) fn new(source: &str) -> Option<Self> {
+        let sql = significant(source).iter().map(|t| t.text).collect::<Vec<_>>().join(" ");
+        // Read again as it will stand, with the end of what surrounds it: a literal that is not
+        // closed would take the end into itself.
+        let wrapped = format!("{sql} ;");
+        let tokens = significant(&wrapped);
+        let (end, tokens) = tokens.split_last()?;
+        if !end.is(";") || tokens.is_empty() || !is_balanced(tokens) {
+            return None;
+        }
+        let mut text = Self {
+            names: BTreeSet::new(),
+            qualified: BTreeMap::new(),
+            sub_selects: Vec::new(),
+            literals: Vec::new(),
+            clauses: Vec::new(),
+            sql: sql.clone(),
+        };
+        text.look(tokens);
+        Some(text)
+    }
+
+    fn look(&mut self, tokens: &[Token<'_>]) {
+        let mut at = 0;
+        while at < tokens.len() {
+            let token = &tokens[at];
+            match token.kind {
+                TokenKind::Operator if token.text == "::" => at = after_type(tokens, at + 1) - 1,
+                TokenKind::Word if token.is("as") => at = after_type(tokens, at + 1) - 1,
+                TokenKind::Operator => {
+                    self.names.insert(token.text.to_owned());
+                }
+                TokenKind::Word | TokenKind::Quoted => self.word(tokens, at),
+                TokenKind::Text => self.literals.push(unquoted(token.text)),
+                TokenKind::Number => self.literals.push(token.text.to_owned()),
+                _ => {}
+            }
+            at += 1;
+        }
+        self.literals.sort();
+        self.clauses.sort();
+    }
+
+    fn word(&mut self, tokens: &[Token<'_>], at: usize) {
+        let token = &tokens[at];
+        let Some(name) = token.ident() else { return };
+        if at >= 2 && tokens[at - 1].is(".") {
+            if let Some(before) = tokens[at - 2].ident() {
+                self.qualified.entry(name.clone()).or_default().insert(before);
+            }
+        }
+        if token.kind == TokenKind::Word {
+            if starts_query(token) && at > 0 && tokens[at - 1].is("(") {
+                let before = at.checked_sub(2).map(|i| tokens[i].text.to_lowercase()).unwrap_or_default();
+                let says = ["exists", "in", "any", "some", "all", "array"].contains(&before.as_str());
+                self.sub_selects.push(if says { before } else { String::new() });
+            }
+            if OPAQUE.contains(&name.as_str()) || matches!(name.as_str(), "limit" | "fetch") {
+                self.clauses.push(name.clone());
+            }
+        }
+        self.names.insert(name);
+    }
+
+    /// Whether it holds a query of its own, which the output list of a plan does not show.
+    pub(super) fn has_query(&self) -> bool {
+        !self.sub_selects.is_empty()
+    }
+
+    /// Whether two texts with queries, whose plans are equal, are proven to be equal: a plan does
+    /// not print everything.
+    pub(super) fn is_told_by_plan(&self, other: &Self, shows_operators: bool) -> bool {
+        let hidden = |before: &String| matches!(before.as_str(), "in" | "any" | "some" | "all");
+        self.sub_selects == other.sub_selects
+            && (shows_operators || !self.sub_selects.iter().any(hidden))
+            && self.literals == other.literals
+            && self.clauses == other.clauses
+            && !self.clauses.iter().any(|c| OPAQUE.contains(&c.as_str()))
+    }
+
+    /// Whether a column may be meant, letter case aside.
+    pub(super) fn mentions(&self, name: &str) -> bool {
+        self.names.contains(name) || {
+            let lower = name.to_lowercase();
+            self.names.iter().any(|n| n.to_lowercase() == lower)
+        }
+    }
+}
+
+fn starts_query(token: &Token<'_>) -> bool {
+    ["select", "values", "table", "with"].iter().any(|word| token.is(word))
+}
+
+fn is_balanced(tokens: &[Token<'_>]) -> bool {
+    let mut depth = 0_i32;
+    for token in tokens {
+        match token.text {
+            "(" => depth += 1,
+            ")" => depth -= 1,
+            ";" => return false,
+            _ => {}
+        }
+        if depth < 0 {
+            return false;
+        }
+    }
+    depth == 0
+}
+
+/// Where the name of a type that begins at `at` ends, its modifiers aside.
+fn after_type(tokens: &[Token<'_>], mut at: usize) -> usize {
+    while tokens.get(at).is_some_and(|t| matches!(t.kind, TokenKind::Word | TokenKind::Quoted)) {
+        at += 1;
+        match tokens.get(at) {
+            Some(dot) if dot.is(".") => at += 1,
+            _ => break,
+        }
+    }
+    at
+}
+
+/// A string's content, near enough to compare it with another spelling of the same literal.
+fn unquoted(literal: &str) -> String {
+    let inner = literal.trim_start_matches(|c: char| c != '\'' && c != '$');
+    inner.trim_matches('\'').to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn a_text_cannot_leave_its_parentheses() {
+        for source in [
+            "1); DROP TABLE t; --",
+            "1) FROM (SELECT 1",
+            "(1",
+            "'open",
+            "\"open",
+            "$x$ open",
+            "E'it\\'",
+            "1; SELECT 2",
+            "",
+            "-- nothing",
+            "/* nothing",
+            ")(",
+            // Adjacent literals are one with escapes to the server if a line break is between.
+            "E'a'\n'\\' ; DROP TABLE x; -- '",
+        ] {
+            assert!(Text::new(source).is_none(), "{source}");
+        }
+        // What only looks like an end stays inside, and so does what another reader would take for
+        // the end of a comment.
+        assert_eq!(Text::new("a = ';' -- ); \r; x").unwrap().sql, "a = ';'");
+        assert_eq!(Text::new("f(')', \")\", $q$)$q$)").unwrap().sql, "f ( ')' , \")\" , $q$)$q$ )");
+    }
+
+    #[test]
+    fn names_without_types() {
+        let text = Text::new("app.f(x)::public.citext = CAST(y AS numeric(10, 2)) AND \"Z\" === 1").unwrap();
+        let names: Vec<&str> = text.names.iter().map(String::as_str).collect();
+        assert_eq!(names, ["=", "===", "Z", "and", "app", "cast", "f", "x", "y"]);
+        assert!(text.qualified["f"].contains("app"));
+        assert!(text.mentions("z"));
+        assert!(!text.mentions("citext"));
+    }
+
+    #[test]
+    fn sub_selects() {
+        let text = Text::new("EXISTS (SELECT 1 FROM t) AND x IN (VALUES (1)) AND (select 2) > 1").unwrap();
+        assert_eq!(text.sub_selects, ["exists", "in", ""]);
+        assert!(!Text::new("x > '1'::time with time zone").unwrap().has_query());
+        assert!(!text.is_told_by_plan(&text, false) && text.is_told_by_plan(&text, true));
+    }
+}

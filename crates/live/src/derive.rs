@@ -1,0 +1,147 @@
+//! From a session and a model to a plan: the way that every command goes.
+//!
+//! Invariant: it only reads. The number of messages does not depend on the number of objects: the
+//! catalog is one, each round of questions one (and one more for each expression that the server
+//! cannot analyse), the sizes one.
+
+use std::collections::BTreeSet;
+
+use reconcile_catalog::{Address, Catalog, Equivalences};
+use reconcile_diff::{Change, Difference, compare};
+use reconcile_kinds::Facts;
+use reconcile_plan::{Approvals, Inputs, Limits, Plan, plan};
+use reconcile_sql::QName;
+
+use crate::ask::ask;
+use crate::connect::Session;
+use crate::error::Error;
+use crate::facts::sizes;
+use crate::introspect::{ReadOptions, Snapshot, introspect};
+
+/// How a plan is derived.
+#[derive(Debug, Clone, Default)]
+pub struct DeriveOptions {
+    /// How the catalog is read.
+    pub read: ReadOptions,
+    /// How long the steps may wait and hold others up.
+    pub limits: Limits,
+    /// What was approved.
+    pub approvals: Approvals,
+}
+
+/// Everything that is known when a plan is made.
+#[derive(Debug, Clone)]
+pub struct Derived {
+    /// What is there.
+    pub snapshot: Snapshot,
+    /// What shall be there.
+    pub desired: Catalog,
+    /// How they differ.
+    pub difference: Difference,
+    /// What is to be done about it.
+    pub plan: Plan,
+}
+
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum DeriveError<E> {
+    /// The database.
+    #[error(transparent)]
+    Live(#[from] Error),
+    /// The model, in the words of who reads it.
+    #[error("{0}")]
+    Model(E),
+}
+
+/// After so many rounds of questions a difference stays as it is; each round can only raise new
+/// ones where the answers made other objects match.
+const ROUNDS: usize = 4;
+
+/// Reads the catalog, has the model read against its types, compares, and plans.
+///
+/// # Errors
+/// Whatever the database or the model has to say.
+pub async fn derive<E>(
+    session: &mut Session,
+    options: &DeriveOptions,
+    desired: impl FnOnce(&Facts) -> Result<Catalog, E>,
+) -> Result<Derived, DeriveError<E>> {
+    let snapshot = introspect(session, &options.read).await?;
+    let desired = desired(&snapshot.facts).map_err(DeriveError::Model)?;
+    derive_from(session, options, snapshot, desired).await.map_err(DeriveError::Live)
+}
+
+/// The same where both catalogs are at hand.
+///
+/// # Errors
+/// If the server cannot be asked.
+pub async fn derive_from(
+    session: &mut Session,
+    options: &DeriveOptions,
+    mut snapshot: Snapshot,
+    desired: Catalog,
+) -> Result<Derived, Error> {
+    let difference = settle(session, &desired, &snapshot.catalog).await?;
+    let relations = relations_of(&difference, &snapshot.catalog);
+    snapshot.facts.sizes = sizes(session, &relations).await?;
+    let plan = plan(&Inputs {
+        desired: &desired,
+        live: &snapshot.catalog,
+        difference: &difference,
+        version: snapshot.version,
+        facts: &snapshot.facts,
+        limits: options.limits,
+        approvals: &options.approvals,
+    });
+    Ok(Derived { snapshot, desired, difference, plan })
+}
+
+/// Compares, asks the server what spelling alone does not decide, and compares again.
+///
+/// # Errors
+/// If the server cannot be asked.
+pub async fn settle(
+    session: &mut Session,
+    desired: &Catalog,
+    live: &Catalog,
+) -> Result<Difference, Error> {
+    let mut known = Equivalences::default();
+    let mut asked = BTreeSet::new();
+    let mut difference = compare(desired, live, &known);
+    for _ in 0..ROUNDS {
+        let news: BTreeSet<_> = difference.questions.difference(&asked).cloned().collect();
+        if news.is_empty() {
+            break;
+        }
+        known.extend(ask(session, &news).await?);
+        asked.extend(news);
+        difference = compare(desired, live, &known);
+    }
+    Ok(difference)
+}
+
+/// The relations that a plan for this difference can have to do with: those of the changed objects
+/// and of everything that depends on them.
+fn relations_of(difference: &Difference, live: &Catalog) -> BTreeSet<QName> {
+    let mut queue: Vec<Address> = Vec::new();
+    for change in &difference.changes {
+        match change {
+            Change::Create(address) | Change::Drop(address) => queue.push(address.clone()),
+            Change::Alter { desired, live, .. } => queue.extend([desired.clone(), live.clone()]),
+        }
+    }
+    queue.extend(difference.retypes.changes.iter().flat_map(|r| [r.address.clone(), r.through.clone()]));
+    let mut seen: BTreeSet<Address> = BTreeSet::new();
+    let mut relations = BTreeSet::new();
+    while let Some(address) = queue.pop() {
+        if !seen.insert(address.clone()) {
+            continue;
+        }
+        // A relation is known by its namespace and name; what is none has no size.
+        if let [namespace, name, ..] = address.path() {
+            relations.insert(QName::new(namespace, name));
+        }
+        queue.extend(live.dependents(&address).map(|o| o.address.clone()));
+    }
+    relations
+}

@@ -1,0 +1,268 @@
+//! Facts about the server that are no objects.
+//!
+//! Invariant: nothing here waits for a lock, fails for want of privileges, or grows with the
+//! number of tables in round trips.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use reconcile_kinds::{Facts, RelationSize};
+use reconcile_sql::{QName, ServerVersion, quote_literal};
+
+use crate::connect::Session;
+use crate::error::Error;
+use crate::reading::{self, Limits};
+use crate::rows::TextRow;
+
+/// Namespaces of the user.
+const USER: &str = r"n.nspname NOT LIKE 'pg\_%' AND n.nspname <> 'information_schema'";
+
+/// The queries, each with the columns `kind` (`fact`), `fact`, `namespace`, `name` and `number`.
+pub(crate) fn queries(version: ServerVersion, hidden: Option<&str>) -> Vec<String> {
+    let user = match hidden {
+        Some(hidden) => format!("{USER} AND n.nspname <> {}", quote_literal(hidden)),
+        None => USER.to_owned(),
+    };
+    vec![
+        types(&user),
+        exclusions(&user, version),
+        "SELECT DISTINCT 'fact' AS kind, 'default_grantee' AS fact, NULL::text AS namespace, \
+         CASE WHEN e.grantee = 0 THEN 'public' ELSE pg_get_userbyid(e.grantee)::text END AS name, NULL::text AS number \
+         FROM pg_default_acl d, aclexplode(d.defaclacl) AS e WHERE d.defaclobjtype = 'r'"
+            .to_owned(),
+        "SELECT 'fact' AS kind, 'role' AS fact, NULL::text AS namespace, current_user::text AS name, NULL::text AS number"
+            .to_owned(),
+        published(&user, version),
+        followers(),
+    ]
+}
+
+/// Every type that a column may have and that is not PostgreSQL's own, without array types.
+fn types(user: &str) -> String {
+    format!(
+        "SELECT 'fact' AS kind, 'type' AS fact, n.nspname AS namespace, t.typname AS name, NULL::text AS number \
+         FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid \
+         WHERE {user} AND t.typtype IN ('b', 'c', 'd', 'e', 'm', 'r') AND t.typisdefined \
+         AND (t.typrelid = 0 OR c.relkind IN ('c', 'r', 'p', 'v', 'm', 'f')) \
+         AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)"
+    )
+}
+
+/// Counts of what no kind reads, by what it is called in a sentence.
+fn exclusions(user: &str, version: ServerVersion) -> String {
+    let free = |class: &str, oid: &str| {
+        format!(
+            "NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_catalog.{class}'::regclass \
+             AND e.objid = {oid} AND e.deptype = 'e')"
+        )
+    };
+    let types = |name: &str, condition: &str| {
+        let free = free("pg_type", "t.oid");
+        format!(
+            "SELECT '{name}' AS name, count(*) AS n FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace \
+             WHERE {user} AND {condition} AND {free}"
+        )
+    };
+    let plain = |name: &str, from: &str, condition: &str| {
+        format!("SELECT '{name}' AS name, count(*) AS n FROM {from} WHERE {condition}")
+    };
+    let in_namespace = |name: &str, class: &str, namespace: &str, condition: &str| {
+        let free = free(class, "x.oid");
+        format!(
+            "SELECT '{name}' AS name, count(*) AS n FROM {class} x JOIN pg_namespace n ON n.oid = x.{namespace} \
+             WHERE {user} AND {condition} AND {free}"
+        )
+    };
+    let here = "(SELECT oid FROM pg_database WHERE datname = current_database())";
+    let mut parts = vec![
+        // Those of identity (deptype i) and serial (deptype a) columns go with their column.
+        in_namespace(
+            "sequences",
+            "pg_class",
+            "relnamespace",
+            "x.relkind = 'S' AND x.relpersistence <> 't' AND NOT EXISTS (SELECT FROM pg_depend o \
+             WHERE o.classid = 1259 AND o.objid = x.oid AND o.refclassid = 1259 AND o.refobjsubid > 0 \
+             AND o.deptype IN ('a', 'i'))",
+        ),
+        in_namespace("foreign tables", "pg_class", "relnamespace", "x.relkind = 'f'"),
+        types("domains", "t.typtype = 'd'"),
+        types(
+            "composite types",
+            "t.typtype = 'c' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')",
+        ),
+        types("range types", "t.typtype = 'r'"),
+        types("base types", "t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)"),
+        in_namespace("extended statistics", "pg_statistic_ext", "stxnamespace", "true"),
+        in_namespace("operators", "pg_operator", "oprnamespace", "true"),
+        in_namespace("operator classes", "pg_opclass", "opcnamespace", "true"),
+        in_namespace("collations", "pg_collation", "collnamespace", "true"),
+        in_namespace("text search configurations", "pg_ts_config", "cfgnamespace", "true"),
+        plain("extensions", "pg_extension x", "x.extname <> 'plpgsql'"),
+        plain("publications", "pg_publication", "true"),
+        plain("subscriptions", "pg_subscription s", &format!("s.subdbid = {here}")),
+        plain("event triggers", "pg_event_trigger x", &free("pg_event_trigger", "x.oid")),
+        plain("foreign servers", "pg_foreign_server x", &free("pg_foreign_server", "x.oid")),
+        plain("casts", "pg_cast x", &format!("x.oid >= 16384 AND {}", free("pg_cast", "x.oid"))),
+        plain("default privileges", "pg_default_acl", "true"),
+    ];
+    if version.at_least(15) {
+        parts.push(plain("parameter privileges", "pg_parameter_acl", "true"));
+    }
+    format!(
+        "SELECT 'fact' AS kind, 'exclusion' AS fact, NULL::text AS namespace, name, n::text AS number \
+         FROM ({}) AS x WHERE n > 0",
+        parts.join(" UNION ALL ")
+    )
+}
+
+/// Tables in a publication, with the partitions of a published table and the tables that a
+/// published partition is part of.
+///
+/// pg_publication_tables is not asked: since 15 it locks each table
+/// (`pg_get_publication_tables`, `src/backend/catalog/pg_publication.c`).
+fn published(user: &str, version: ServerVersion) -> String {
+    let of_namespace = if version.at_least(15) {
+        "UNION SELECT c.oid FROM pg_publication_namespace p JOIN pg_class c ON c.relnamespace = p.pnnspid \
+         AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'"
+    } else {
+        ""
+    };
+    format!(
+        "WITH RECURSIVE named AS (SELECT prrelid AS oid FROM pg_publication_rel {of_namespace} \
+         UNION SELECT c.oid FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND c.oid >= 16384 \
+         AND EXISTS (SELECT FROM pg_publication WHERE puballtables)), \
+         down AS (SELECT oid FROM named UNION SELECT i.inhrelid FROM down JOIN pg_inherits i ON i.inhparent = down.oid \
+         JOIN pg_class k ON k.oid = i.inhrelid AND k.relispartition), \
+         up AS (SELECT oid FROM named UNION SELECT i.inhparent FROM up JOIN pg_inherits i ON i.inhrelid = up.oid \
+         JOIN pg_class k ON k.oid = i.inhrelid AND k.relispartition) \
+         SELECT 'fact' AS kind, 'published' AS fact, n.nspname AS namespace, c.relname AS name, NULL::text AS number \
+         FROM (SELECT oid FROM down UNION SELECT oid FROM up) x JOIN pg_class c ON c.oid = x.oid \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {user}"
+    )
+}
+
+/// Who follows this server. A role without pg_read_all_stats sees that a standby is there, and
+/// not its state.
+fn followers() -> String {
+    "SELECT 'fact' AS kind, 'follower' AS fact, NULL::text AS namespace, \
+     'standby ' || coalesce(nullif(application_name, ''), '(unnamed)') || coalesce(', ' || state, '') AS name, \
+     NULL::text AS number FROM pg_stat_replication \
+     UNION ALL SELECT 'fact', 'follower', NULL, 'replication slot ' || slot_name || ', ' || slot_type \
+     || coalesce(' (' || plugin || ')', '') || CASE WHEN active THEN ', active' ELSE ', inactive' END, NULL \
+     FROM pg_replication_slots WHERE NOT temporary AND (database IS NULL OR database = current_database())"
+        .to_owned()
+}
+
+/// Takes a row of one of the queries.
+pub(crate) fn read(row: &TextRow, facts: &mut Facts) {
+    let text = |column: &str| row.get(column).unwrap_or_default().to_owned();
+    let qualified = || QName::new(text("namespace"), text("name"));
+    match row.get("fact") {
+        Some("type") => {
+            facts.types.insert(qualified());
+        }
+        Some("exclusion") => {
+            facts.exclusions.insert(text("name"), text("number").parse().unwrap_or_default());
+        }
+        Some("default_grantee") => {
+            facts.default_grantees.insert(text("name"));
+        }
+        Some("role") => facts.current_role = text("name"),
+        Some("published") => {
+            facts.published.insert(qualified());
+        }
+        Some("follower") => {
+            facts.followers.push(text("name"));
+            facts.followers.sort();
+        }
+        _ => {}
+    }
+}
+
+/// The sizes of relations and what is under them: for a partitioned table or an inheritance
+/// parent the sum over its tree. A name that is no relation with rows is left out.
+///
+/// A relation that somebody holds exclusively is not waited for: its size is then the one that the
+/// last VACUUM or ANALYZE wrote down.
+///
+/// # Errors
+/// If the server cannot be asked.
+pub async fn sizes(
+    session: &mut Session,
+    relations: &BTreeSet<QName>,
+) -> Result<BTreeMap<QName, RelationSize>, Error> {
+    if relations.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    match measure(session, relations, true).await {
+        Err(Error::Server(error)) if error.is_lock_timeout() => {
+            session.rollback().await?;
+            measure(session, relations, false).await
+        }
+        Err(error @ Error::Server(_)) => {
+            session.rollback().await?;
+            Err(error)
+        }
+        other => other,
+    }
+}
+
+async fn measure(
+    session: &mut Session,
+    relations: &BTreeSet<QName>,
+    exactly: bool,
+) -> Result<BTreeMap<QName, RelationSize>, Error> {
+    let limits = Limits { lock: Duration::from_millis(500), statement: Duration::from_secs(30) };
+    let mut sql = reading::begin(session, limits);
+    let names: Vec<String> = relations
+        .iter()
+        .map(|r| format!("({}, {})", quote_literal(&r.namespace), quote_literal(&r.name)))
+        .collect();
+    // pg_table_size and its kin lock the relation in ACCESS SHARE mode.
+    let free = if exactly {
+        "NOT EXISTS (SELECT FROM pg_locks l WHERE l.locktype = 'relation' AND l.relation = c.oid \
+         AND l.mode = 'AccessExclusiveLock' AND l.pid IS DISTINCT FROM pg_backend_pid())"
+    } else {
+        "false"
+    };
+    let block = "current_setting('block_size')::int8";
+    let noted = |relation: &str| format!("coalesce((SELECT x.relpages FROM pg_class x WHERE x.oid = {relation}), 0)::int8");
+    let (own, toast) = (noted("c.oid"), noted("c.reltoastrelid"));
+    let _ = write!(
+        sql,
+        "WITH RECURSIVE named AS (SELECT w.namespace, w.name, c.oid FROM (VALUES {names}) AS w(namespace, name) \
+         JOIN pg_namespace n ON n.nspname = w.namespace \
+         JOIN pg_class c ON c.relnamespace = n.oid AND c.relname = w.name AND c.relkind IN ('r', 'p', 'm')), \
+         tree AS (SELECT oid AS root, oid FROM named UNION \
+         SELECT t.root, i.inhrelid FROM tree t JOIN pg_inherits i ON i.inhparent = t.oid), \
+         one AS MATERIALIZED (SELECT c.oid, c.reltuples, {free} AS free, ({own} + {toast}) * {block} AS noted, \
+         (SELECT coalesce(sum(x.relpages), 0)::int8 * {block} FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid \
+         WHERE i.indrelid = c.oid) AS index_noted \
+         FROM pg_class c WHERE c.oid IN (SELECT oid FROM tree) AND c.relkind IN ('r', 'm')), \
+         sized AS MATERIALIZED (SELECT oid, reltuples, noted, \
+         CASE WHEN free THEN pg_table_size(oid) ELSE noted END AS bytes, \
+         CASE WHEN free THEN pg_indexes_size(oid) ELSE index_noted END AS index_bytes, \
+         CASE WHEN free THEN pg_relation_size(oid) ELSE noted END AS main FROM one) \
+         SELECT n.namespace, n.name, coalesce(sum(s.bytes), 0)::int8 AS bytes, \
+         coalesce(sum(s.index_bytes), 0)::int8 AS index_bytes, \
+         CASE WHEN bool_or(s.main > 0 AND (s.reltuples < 0 OR (s.reltuples = 0 AND s.noted = 0))) THEN -1 \
+         ELSE coalesce(sum(greatest(s.reltuples, 0)), 0) END AS rows \
+         FROM named n JOIN tree t ON t.root = n.oid LEFT JOIN sized s ON s.oid = t.oid GROUP BY n.namespace, n.name; COMMIT",
+        names = names.join(", "),
+    );
+    let rows = session.send(&sql).await?;
+    let number = |row: &TextRow, column: &str| row.get(column).and_then(|v| v.parse().ok()).unwrap_or(0);
+    Ok(rows
+        .iter()
+        .filter_map(|row| {
+            let name = QName::new(row.get("namespace")?, row.get("name")?);
+            let size = RelationSize {
+                bytes: number(row, "bytes"),
+                index_bytes: number(row, "index_bytes"),
+                rows: row.get("rows").and_then(|v| v.parse().ok()).unwrap_or(-1.0),
+            };
+            Some((name, size))
+        })
+        .collect())
+}

@@ -1,0 +1,152 @@
+//! Reads the whole catalog in one message.
+//!
+//! Invariant: what is returned was there all at once. The catalog's generation is asked for before
+//! and after, inside the same message; if it moved, or an object vanished under the server's hands,
+//! everything is read again.
+
+use std::time::Duration;
+
+use reconcile_catalog::Catalog;
+use reconcile_kinds::{Facts, KINDS, ReadError, Reader, Row};
+use reconcile_sql::ServerVersion;
+
+use crate::blockers::blockers_of_readers;
+use crate::connect::Session;
+use crate::error::Error;
+use crate::reading::{self, Limits};
+use crate::rows::{ResultSet, TextRow};
+use crate::{facts, generation};
+
+/// How the catalog is read.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// A namespace that is passed over: the journal's own.
+    pub hidden_namespace: Option<String>,
+    /// How long to wait for a relation that somebody holds exclusively.
+    pub lock_timeout: Duration,
+    /// How long one query may take.
+    pub statement_timeout: Duration,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self {
+            hidden_namespace: None,
+            lock_timeout: Duration::from_secs(5),
+            statement_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// What is there.
+#[derive(Debug, Clone)]
+pub struct Snapshot {
+    /// The objects.
+    pub catalog: Catalog,
+    /// What is no object; sizes are asked for when it is known of what.
+    pub facts: Facts,
+    /// The server.
+    pub version: ServerVersion,
+    /// A text that is another one once anything in the catalog changed.
+    pub generation: String,
+}
+
+/// How often a moving catalog is read before that is an error.
+const ATTEMPTS: u32 = 5;
+
+impl Row for TextRow {
+    fn get(&self, column: &str) -> Option<&str> {
+        let index = self.columns().iter().position(|name| name == column)?;
+        self.at(index)
+    }
+}
+
+/// Reads the catalog as the session's role, in one message whatever the number of objects.
+///
+/// # Errors
+/// If a lock is not had in time, with those who hold it; if the catalog never stands still; if the
+/// server fails otherwise.
+pub async fn introspect(session: &mut Session, options: &ReadOptions) -> Result<Snapshot, Error> {
+    let sql = message(session, options);
+    let mut last = None;
+    for attempt in 1..=ATTEMPTS {
+        match session.send_sets(&sql).await {
+            Ok(sets) => {
+                if let Some(snapshot) = understand(session, options, &sets)? {
+                    return Ok(snapshot);
+                }
+                last = None;
+            }
+            Err(Error::Server(error)) => {
+                session.rollback().await?;
+                if error.is_lock_timeout() {
+                    let blockers = blockers_of_readers(session).await?;
+                    let doing = "reading the catalog".to_owned();
+                    return Err(Error::Blocked { doing, blockers, error });
+                }
+                if !vanished(&error.sqlstate) {
+                    return Err(Error::Server(error));
+                }
+                last = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+        tokio::time::sleep(Duration::from_millis(50) * attempt).await;
+    }
+    Err(Error::Moving { target: session.target.display(), attempts: ATTEMPTS, last })
+}
+
+/// What the server says when an object goes while a function of its own looks at it: an internal
+/// error (`cache lookup failed for …`), or that something does not exist.
+fn vanished(sqlstate: &str) -> bool {
+    matches!(sqlstate, "XX000" | "42P01" | "42703" | "42704" | "42883" | "3F000")
+}
+
+fn message(session: &Session, options: &ReadOptions) -> String {
+    let version = ServerVersion(session.version);
+    let limits = Limits { lock: options.lock_timeout, statement: options.statement_timeout };
+    let mut statements = vec![generation::query()];
+    statements.extend(KINDS.iter().flat_map(|kind| kind.queries(version)));
+    statements.push(reconcile_kinds::dependencies());
+    statements.extend(facts::queries(version, options.hidden_namespace.as_deref()));
+    statements.push(generation::query());
+    format!("{}{}; COMMIT", reading::begin(session, limits), statements.join("; "))
+}
+
+/// Nothing if the catalog moved meanwhile.
+fn understand(
+    session: &Session,
+    options: &ReadOptions,
+    sets: &[ResultSet],
+) -> Result<Option<Snapshot>, Error> {
+    let rows = || sets.iter().flat_map(|set| &set.rows);
+    let mut generations = rows().filter_map(|row| Row::get(row, "generation"));
+    let (before, after) = (generations.next(), generations.next());
+    // Before any row is looked at: what was read from a moving catalog can be anything.
+    if before != after {
+        return Ok(None);
+    }
+    let mut reader = Reader::new(options.hidden_namespace.clone());
+    let mut facts = Facts::default();
+    for row in rows() {
+        match Row::get(row, "kind") {
+            Some("generation") => {}
+            Some("depend") => reader.depend(row)?,
+            Some("fact") => facts::read(row, &mut facts),
+            Some(name) => match reconcile_kinds::kind(name) {
+                Some(kind) => kind.read(row, &mut reader)?,
+                None => {
+                    let reason = "no kind has this name".to_owned();
+                    return Err(ReadError { kind: name.to_owned(), reason }.into());
+                }
+            },
+            None => {}
+        }
+    }
+    Ok(Some(Snapshot {
+        catalog: reader.catalog,
+        facts,
+        version: ServerVersion(session.version),
+        generation: before.unwrap_or_default().to_owned(),
+    }))
+}

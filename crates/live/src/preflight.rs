@@ -1,0 +1,118 @@
+//! Questions to the rows, before anything is touched.
+//!
+//! Invariant: an empty answer means that all rows were seen. Rows that row security or a missing
+//! privilege hides are an error with the relation's name, never no rows.
+
+use std::time::Duration;
+
+use reconcile_kinds::Preflight;
+use reconcile_sql::{QName, quote_literal};
+
+use crate::blockers::blockers;
+use crate::connect::Session;
+use crate::error::{Error, Hidden, Unreadable};
+use crate::reading::{self, Limits};
+
+/// What a preflight found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// The question.
+    pub preflight: Preflight,
+    /// The offending values with the number of rows that have them, most frequent first; a null
+    /// is `NULL`.
+    pub values: Vec<(String, u64)>,
+    /// There are more values than these.
+    pub more: bool,
+}
+
+/// How many values of one question are told.
+const MOST_VALUES: usize = 10;
+
+/// How long to wait for a relation that somebody holds exclusively.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Asks all questions in one message, of the rows as they are now, and returns those that found
+/// something.
+///
+/// # Errors
+/// [`Error::Unreadable`] with every relation whose rows the role cannot see, or not all of them;
+/// [`Error::Blocked`] if a relation is locked for too long.
+pub async fn preflight(session: &mut Session, checks: &[Preflight]) -> Result<Vec<Found>, Error> {
+    let mut left: Vec<&Preflight> = checks.iter().collect();
+    let mut unreadable: Vec<Unreadable> = Vec::new();
+    let mut found = Vec::new();
+    while !left.is_empty() {
+        match session.send_sets(&message(session, &left)).await {
+            Ok(sets) => {
+                for (check, set) in left.iter().zip(sets.iter().skip(reading::begin_len(session) + 1)) {
+                    let value = |at: usize| {
+                        let row = &set.rows[at];
+                        let count = row.at(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+                        (row.at(0).unwrap_or("NULL").to_owned(), count)
+                    };
+                    if !set.rows.is_empty() {
+                        found.push(Found {
+                            preflight: (*check).clone(),
+                            values: (0..set.rows.len().min(MOST_VALUES)).map(value).collect(),
+                            more: set.rows.len() > MOST_VALUES,
+                        });
+                    }
+                }
+                break;
+            }
+            Err(Error::Server(error)) => {
+                session.rollback().await?;
+                let at = error.statement_index.checked_sub(reading::begin_len(session) + 1);
+                let Some(check) = at.and_then(|at| left.get(at)) else { return Err(Error::Server(error)) };
+                let relation = check.relation.clone();
+                if error.is_lock_timeout() {
+                    let wanted = [(relation.clone(), reconcile_sql::LockLevel::AccessShare)];
+                    let blockers = blockers(session, &wanted, &[]).await?;
+                    let doing = format!("looking at the rows of {relation}");
+                    return Err(Error::Blocked { doing, blockers, error });
+                }
+                // Both a missing privilege and row security are 42501.
+                if error.sqlstate != "42501" {
+                    return Err(Error::Server(error));
+                }
+                let why = why_hidden(session, &relation).await?;
+                left.retain(|c| c.relation != relation);
+                unreadable.push(Unreadable { relation, role: session.role.clone(), why });
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    if unreadable.is_empty() {
+        return Ok(found);
+    }
+    unreadable.sort();
+    Err(Error::Unreadable(unreadable))
+}
+
+fn message(session: &Session, checks: &[&Preflight]) -> String {
+    // No limit of time: it holds nobody up, and it can be cancelled.
+    let limits = Limits { lock: LOCK_TIMEOUT, statement: Duration::ZERO };
+    let mut sql = reading::begin(session, limits);
+    // With row_security off, a policy that would hide rows is an error.
+    sql.push_str("SET LOCAL row_security = off; ");
+    for check in checks {
+        sql.push_str(&format!("SELECT * FROM ({}) AS found LIMIT {}; ", check.sql, MOST_VALUES + 1));
+    }
+    sql.push_str("COMMIT");
+    sql
+}
+
+async fn why_hidden(session: &mut Session, relation: &QName) -> Result<Hidden, Error> {
+    let begin = reading::begin(session, Limits { lock: LOCK_TIMEOUT, statement: LOCK_TIMEOUT });
+    // By OID: a name would need USAGE on the namespace.
+    let sql = format!(
+        "{begin}SELECT has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT') AS readable, \
+         row_security_active(c.oid) AS secured FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname = {} AND c.relname = {}; COMMIT",
+        quote_literal(&relation.namespace),
+        quote_literal(&relation.name)
+    );
+    let rows = session.send(&sql).await?;
+    let is = |column: &str| rows.first().and_then(|row| row.get(column)) == Some("t");
+    Ok(if is("readable") && is("secured") { Hidden::RowSecurity } else { Hidden::NoPrivilege })
+}

@@ -1,0 +1,125 @@
+//! YAML files become the desired catalog.
+//!
+//! Knows files, places in files and how to report what is wrong there; which keys there are and
+//! what they mean is the kinds' knowledge. A model is read whole or not at all: as long as there
+//! is one problem, there is no catalog.
+
+mod check;
+mod diagnostic;
+mod files;
+mod json_schema;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use reconcile_catalog::{Address, Catalog};
+use reconcile_kinds::model::read;
+use reconcile_sql::QName;
+use reconcile_yaml::{Node, Problem, Span};
+
+pub use diagnostic::{Diagnostic, Diagnostics, Located};
+pub use json_schema::json_schema;
+
+use diagnostic::Source;
+
+/// The files of a model, read and checked as far as that goes without a database.
+#[derive(Clone, Debug)]
+pub struct Model {
+    sources: Vec<Source>,
+    roots: Vec<Node>,
+    places: BTreeMap<Address, Span>,
+}
+
+impl Model {
+    /// Reads files and folders; of a folder, every `.yaml` and `.yml` file in it and below.
+    ///
+    /// # Errors
+    /// All problems of all files, or of the file system.
+    pub fn load(paths: &[PathBuf]) -> Result<Self, Diagnostics> {
+        Self::read(files::load(paths)?)
+    }
+
+    /// Reads one text; `name` stands for it in reports.
+    ///
+    /// # Errors
+    /// All problems of the text.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Diagnostics> {
+        Self::read(vec![Source::new(name, text)])
+    }
+
+    fn read(sources: Vec<Source>) -> Result<Self, Diagnostics> {
+        let mut roots = Vec::new();
+        let mut problems: Vec<Problem> = Vec::new();
+        for (file, source) in sources.iter().enumerate() {
+            match reconcile_yaml::parse(file, source.text()) {
+                Ok(root) => {
+                    check::file(&root, &mut problems);
+                    roots.push(root);
+                }
+                Err(found) => problems.extend(found),
+            }
+        }
+        // With a file missing, what refers to it would be reported for nothing.
+        let whole = roots.len() == sources.len();
+        let reading = whole.then(|| read(&roots, None));
+        let places = match reading {
+            Some(reading) => {
+                problems.extend(reading.problems);
+                reading.places
+            }
+            None => BTreeMap::new(),
+        };
+        if problems.is_empty() {
+            Ok(Self { sources, roots, places })
+        } else {
+            Err(Diagnostics::of(problems, &sources))
+        }
+    }
+
+    /// The desired side. `live_types` are the types that the database has beside the built-in
+    /// ones: only the database knows them.
+    ///
+    /// # Errors
+    /// Types that neither the model nor the database has.
+    pub fn catalog(&self, live_types: &BTreeSet<QName>) -> Result<Catalog, Diagnostics> {
+        let reading = read(&self.roots, Some(live_types));
+        if reading.problems.is_empty() {
+            Ok(reading.catalog)
+        } else {
+            Err(Diagnostics::of(reading.problems, &self.sources))
+        }
+    }
+
+    /// The files, by the names under which they were found, in order.
+    pub fn files(&self) -> impl Iterator<Item = &str> {
+        self.sources.iter().map(Source::name)
+    }
+
+    /// A digest of all texts, by which the same model is known again.
+    pub fn digest(&self) -> String {
+        let texts: Vec<&str> = self.sources.iter().map(Source::text).collect();
+        reconcile_catalog::digest(&texts.join("\0"))
+    }
+
+    /// Where an object is declared.
+    pub fn locate(&self, address: &Address) -> Option<Located> {
+        let span = self.places.get(address)?;
+        self.sources.get(span.file).map(|source| source.locate(*span))
+    }
+
+    /// A report about an object, at the place where the model declares it.
+    pub fn report(
+        &self,
+        code: &'static str,
+        message: &str,
+        address: &Address,
+        help: Option<&str>,
+    ) -> Diagnostic {
+        let mut problem = Problem::new(code, message);
+        if let Some(span) = self.places.get(address) {
+            problem = problem.at(*span, "declared here");
+        }
+        problem.help = help.map(str::to_owned);
+        Diagnostic::of(problem, &self.sources)
+    }
+}

@@ -1,0 +1,216 @@
+//! What a change does to the objects that depend on it.
+//!
+//! Found through the live catalog's dependencies, level by level: a view on a view on a column is
+//! reached through the first view.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use reconcile_catalog::{Address, Object};
+use reconcile_diff::Change;
+use reconcile_kinds::{Disturbance, How, Reaction, Refusal, kind};
+
+use crate::graph::Verb;
+use crate::planner::Planner;
+use crate::step::Warning;
+
+/// The objects that have to be made again, and for whom.
+#[derive(Debug, Default)]
+pub(crate) struct Disturbances {
+    /// Live objects that are dropped and made again, with the changes that they make way for.
+    rebuilt: BTreeMap<Address, BTreeSet<Address>>,
+    /// Live objects that go with one that is rebuilt, and come again after it.
+    carried: BTreeMap<Address, Address>,
+    /// `(first, then)`: the first is dropped before the second and made again after it.
+    nested: BTreeSet<(Address, Address)>,
+}
+
+impl Disturbances {
+    pub(crate) fn find(planner: &mut Planner<'_>) -> Self {
+        let mut out = Self::default();
+        let difference = planner.inputs.difference;
+        let dropped: BTreeSet<Address> =
+            difference.changes.iter().filter_map(|c| matches!(c, Change::Drop(_)).then(|| c.address().clone())).collect();
+        let mut queue: VecDeque<(Address, Disturbance, Address)> = VecDeque::new();
+        for change in &difference.changes {
+            match change {
+                Change::Alter { desired, live, .. } => {
+                    if let Some(retype) = difference.retypes.of(live) {
+                        queue.push_back((live.clone(), Disturbance::Retyped(retype.clone()), desired.clone()));
+                    }
+                }
+                Change::Drop(address) => queue.push_back((address.clone(), Disturbance::Dropped, address.clone())),
+                Change::Create(_) => {}
+            }
+        }
+        let mut seen = BTreeSet::new();
+        while let Some((address, by, origin)) = queue.pop_front() {
+            if !seen.insert((address.clone(), origin.clone())) {
+                continue;
+            }
+            out.spread(planner, &address, &by, &origin, &dropped, &mut queue);
+        }
+        out
+    }
+
+    fn spread(
+        &mut self,
+        planner: &mut Planner<'_>,
+        address: &Address,
+        by: &Disturbance,
+        origin: &Address,
+        dropped: &BTreeSet<Address>,
+        queue: &mut VecDeque<(Address, Disturbance, Address)>,
+    ) {
+        let live = planner.inputs.live;
+        let Some(disturbed) = live.get(address) else { return };
+        let direct = live.dependents(address).map(|o| (o, false));
+        // Whoever uses the rows of the relation as a whole can only object.
+        let parent = disturbed.parent.as_ref().filter(|_| matches!(by, Disturbance::Retyped(_)));
+        let through_parent = parent.into_iter().flat_map(|p| live.dependents(p)).map(|o| (o, true));
+        for (object, whole) in direct.chain(through_parent) {
+            if dropped.contains(&object.address) || object.address == *address {
+                continue;
+            }
+            let on = if whole { parent.and_then(|p| live.get(p)).unwrap_or(disturbed) } else { disturbed };
+            let reaction = kind(object.address.kind()).map(|k| k.react(object, on, by, &planner.cx));
+            planner.out.touched.insert(object.address.clone());
+            match reaction {
+                None | Some(Reaction::Keep | Reaction::Goes) => {}
+                Some(Reaction::Refuse(reason)) => planner.out.refusals.push(Refusal::new(origin, reason)),
+                Some(_) if whole => {}
+                Some(Reaction::Follow(retype)) => {
+                    queue.push_back((object.address.clone(), Disturbance::Retyped(retype), origin.clone()));
+                }
+                Some(Reaction::Rebuild { warnings }) => {
+                    let warn = |text| Warning { address: Some(object.address.clone()), text };
+                    planner.out.warnings.extend(warnings.into_iter().map(warn));
+                    self.rebuild(planner, object, origin);
+                    if *by == Disturbance::Rebuilt {
+                        self.nested.insert((object.address.clone(), address.clone()));
+                    }
+                    queue.push_back((object.address.clone(), Disturbance::Rebuilt, origin.clone()));
+                }
+            }
+        }
+    }
+
+    fn rebuild(&mut self, planner: &mut Planner<'_>, object: &Object, origin: &Address) {
+        self.rebuilt.entry(object.address.clone()).or_default().insert(origin.clone());
+        let mut queue = vec![object];
+        while let Some(parent) = queue.pop() {
+            for child in planner.inputs.live.children(&parent.address) {
+                let reaction = kind(child.address.kind())
+                    .map(|k| k.react(child, parent, &Disturbance::Rebuilt, &planner.cx));
+                match reaction {
+                    Some(Reaction::Rebuild { .. }) => {
+                        planner.out.touched.insert(child.address.clone());
+                        self.carried.insert(child.address.clone(), parent.address.clone());
+                        queue.push(child);
+                    }
+                    Some(Reaction::Refuse(reason)) => planner.out.refusals.push(Refusal::new(origin, reason)),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// Whether an object is dropped and made again.
+    pub(crate) fn is_rebuilt(&self, address: &Address) -> bool {
+        self.rebuilt.contains_key(address) || self.carried.contains_key(address)
+    }
+
+    /// Adds the steps that take the disturbed objects away and bring them back.
+    pub(crate) fn apply(&self, planner: &mut Planner<'_>) {
+        for (address, origins) in &self.rebuilt {
+            let gone = self.is_gone(planner, address);
+            self.remove(planner, address);
+            let made = if gone { None } else { self.restore(planner, address) };
+            let dropped = planner.graph.last(address, Verb::Drop);
+            for origin in origins {
+                // The change itself may have no steps of its own: a child follows its parent.
+                let Some(first) = planner.graph.first(origin, Verb::Alter) else { continue };
+                let last = planner.graph.last(origin, Verb::Alter).unwrap_or(first);
+                for id in [dropped, made].into_iter().flatten() {
+                    planner.graph.tie(first, id);
+                }
+                if let Some(id) = dropped {
+                    planner.graph.order(id, first);
+                }
+                if let Some(id) = made {
+                    planner.graph.order(last, id);
+                }
+            }
+            if let Some((dropped, made)) = dropped.zip(made) {
+                planner.graph.tie(dropped, made);
+                planner.graph.order(dropped, made);
+            }
+        }
+        for (address, parent) in &self.carried {
+            if self.is_gone(planner, address) || self.is_gone(planner, parent) {
+                continue;
+            }
+            let made = if self.rebuilt.contains_key(address) {
+                planner.graph.last(address, Verb::Create)
+            } else {
+                self.restore(planner, address)
+            };
+            let root = planner.graph.last(parent, Verb::Create);
+            if let Some((made, root)) = made.zip(root) {
+                planner.graph.tie(root, made);
+                planner.graph.order(root, made);
+            }
+        }
+        for (first, then) in &self.nested {
+            let drops = planner.graph.last(first, Verb::Drop).zip(planner.graph.first(then, Verb::Drop));
+            if let Some((a, b)) = drops {
+                planner.graph.order(a, b);
+            }
+            let makes = planner.graph.last(then, Verb::Create).zip(planner.graph.first(first, Verb::Create));
+            if let Some((a, b)) = makes {
+                planner.graph.order(a, b);
+            }
+        }
+    }
+
+    /// Whether the model wants the object gone for good.
+    fn is_gone(&self, planner: &Planner<'_>, address: &Address) -> bool {
+        planner.inputs.difference.changes.iter().any(|c| matches!(c, Change::Drop(a) if a == address))
+    }
+
+    fn remove(&self, planner: &mut Planner<'_>, address: &Address) {
+        let Some((kind, object)) = kind(address.kind()).zip(planner.inputs.live.get(address)) else { return };
+        match kind.drop(object, How::Within, &planner.cx) {
+            Ok(stages) => {
+                planner.graph.add_within(address, Verb::Drop, stages);
+            }
+            Err(refusal) => planner.out.refusals.push(refusal),
+        }
+    }
+
+    /// Makes an object again: as the model wants it, or as it reads after the type changes.
+    fn restore(&self, planner: &mut Planner<'_>, address: &Address) -> Option<usize> {
+        let (kind, object) = kind(address.kind()).zip(planner.inputs.live.get(address))?;
+        let matched = planner.inputs.difference.matched.iter().find(|(_, live)| live == address).map(|(d, _)| d);
+        let mut restored = object.clone();
+        match matched.and_then(|d| planner.inputs.desired.get(d)) {
+            Some(desired) => {
+                restored.definition = desired.definition.clone();
+                if !desired.unnamed {
+                    restored.address = desired.address.clone();
+                }
+            }
+            None => {
+                if let Some(definition) = object.definition.retyped(address, planner.cx.retypes) {
+                    restored.definition = definition;
+                }
+            }
+        }
+        match kind.create(&restored, How::Within, &planner.cx) {
+            Ok(stages) => planner.graph.add_within(address, Verb::Create, stages),
+            Err(refusal) => {
+                planner.out.refusals.push(refusal);
+                None
+            }
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! From a difference to a plan: which steps, in which order, in which transactions.
+//!
+//! Pure and without kinds. Each kind says what its change takes; here the dependents are found,
+//! the steps ordered and gathered into batches, and the worst stall of each batch is added up.
+
+mod batch;
+mod disturb;
+mod graph;
+mod order;
+mod planner;
+mod stall;
+mod step;
+
+pub use planner::{Approvals, Inputs, plan};
+pub use stall::Limits;
+pub use step::{Batch, Finding, Plan, Step, Warning};

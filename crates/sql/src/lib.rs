@@ -1,0 +1,20 @@
+//! SQL as text: names, literals, types, tokens, lock levels and versions.
+//!
+//! The leaf of the workspace. Nothing here knows a catalog, a model or a connection; everything
+//! here is a pure function of its input.
+
+pub mod ident;
+pub mod keywords;
+pub mod lex;
+pub mod literal;
+pub mod lock;
+pub mod retype;
+pub mod spelling;
+pub mod types;
+pub mod version;
+
+pub use ident::{QName, quote_ident};
+pub use literal::quote_literal;
+pub use lock::LockLevel;
+pub use types::SqlType;
+pub use version::ServerVersion;

@@ -1,0 +1,1 @@
+"""The chat application's data layer, as far as the case needs it."""
