@@ -20,12 +20,15 @@ pub struct Object {
     pub unnamed: bool,
     /// Desired side only: the name that the live object may still have.
     pub renamed_from: Option<String>,
+    /// Its place among the objects of its catalog, in the order in which they were added: the
+    /// model's own order, for plans and reports.
+    pub place: usize,
 }
 
 impl Object {
     /// An object without dependencies.
     pub fn new(address: Address, parent: Option<Address>, definition: Arc<dyn Definition>) -> Self {
-        Self { address, parent, definition, depends_on: BTreeSet::new(), unnamed: false, renamed_from: None }
+        Self { address, parent, definition, depends_on: BTreeSet::new(), unnamed: false, renamed_from: None, place: 0 }
     }
 
     /// The definition as the kind's own type.
@@ -56,10 +59,11 @@ impl Catalog {
     ///
     /// # Errors
     /// The object, if there is one with this address.
-    pub fn insert(&mut self, object: Object) -> Result<(), Box<Object>> {
+    pub fn insert(&mut self, mut object: Object) -> Result<(), Box<Object>> {
         if self.objects.contains_key(&object.address) {
             return Err(Box::new(object));
         }
+        object.place = self.objects.len();
         if let Some(parent) = &object.parent {
             self.children.entry(parent.clone()).or_default().insert(object.address.clone());
         }

@@ -67,11 +67,12 @@ pub(crate) fn preview<'a>(opened: &'a Opened, model: &'a [String], derived: &'a 
     }
 }
 
-/// Asks the rows whether they stand the plan, and refuses it if they do not.
-pub(crate) async fn rows_allow(session: &mut Session, derived: &Derived) -> Result<(), Failure> {
+/// Asks the rows whether they stand the plan, and refuses it if they do not; false if
+/// there is nothing to ask.
+pub(crate) async fn rows_allow(session: &mut Session, derived: &Derived) -> Result<bool, Failure> {
     let checks: Vec<_> = derived.plan.steps().flat_map(|s| s.preflights.iter().cloned()).collect();
     if checks.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let found = reconcile_live::preflight::preflight(session, &checks).await.map_err(|error| {
         match error {
@@ -81,7 +82,7 @@ pub(crate) async fn rows_allow(session: &mut Session, derived: &Derived) -> Resu
         }
     })?;
     if found.is_empty() {
-        return Ok(());
+        return Ok(true);
     }
     let lines: Vec<String> = found.iter().flat_map(lines).collect();
     Err(Failure::refused(
@@ -95,15 +96,14 @@ fn lines(found: &Found) -> Vec<String> {
     let total: u64 = found.values.iter().map(|(_, number)| number).sum();
     let least = if found.more { "at least " } else { "" };
     let head = format!(
-        "  {}: {least}{} {}",
-        found.preflight.relation,
-        count(total, "row", "rows"),
-        found.preflight.complaint
+        "  {}: {least}{}",
+        found.preflight.complaint,
+        count(total, "row", "rows")
     );
     let values = found.values.iter().map(|(value, number)| {
         let short: String = value.chars().take(60).collect();
         let more = if short.len() < value.len() { "…" } else { "" };
-        format!("    {short}{more}: {}", count(*number, "row", "rows"))
+        format!("    {short}{more} in {}", count(*number, "row", "rows"))
     });
     let rest = found.more.then(|| "    and others".to_owned());
     std::iter::once(head).chain(values).chain(rest).collect()

@@ -3,8 +3,8 @@
 //! Invariant: the signals are taken once, at the start, so that from then on none of them ends the
 //! program without its last words.
 
+use reconcile_live::apply::Interrupt as Raised;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
 
 use crate::failure::Failure;
 use crate::trouble::Trouble;
@@ -12,7 +12,7 @@ use crate::trouble::Trouble;
 /// Tells whether the user wants an end.
 #[derive(Clone, Debug)]
 pub(crate) struct Interrupt {
-    raised: watch::Receiver<bool>,
+    raised: Raised,
 }
 
 impl Interrupt {
@@ -21,21 +21,21 @@ impl Interrupt {
         let failed = |error| Trouble::new("signals", format!("cannot take signals over: {error}"));
         let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
         let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let (interrupter, raised) = watch::channel(false);
+        let (interrupter, raised) = Raised::new();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
                     _ = interrupt.recv() => {}
                     _ = terminate.recv() => {}
                 }
-                interrupter.send_replace(true);
+                interrupter.raise();
             }
         });
         Ok(Self { raised })
     }
 
     /// For what ends itself in good order.
-    pub(crate) fn raised(&self) -> watch::Receiver<bool> {
+    pub(crate) fn raised(&self) -> Raised {
         self.raised.clone()
     }
 
@@ -47,7 +47,7 @@ impl Interrupt {
         let mut raised = self.raised();
         tokio::select! {
             biased;
-            _ = raised.wait_for(|r| *r) => {
+            () = raised.raised() => {
                 Err(Failure::refused(Trouble::new("interrupted", "interrupted: nothing was changed")))
             }
             result = work => result,

@@ -8,10 +8,12 @@ mod args;
 mod commands;
 mod derive;
 mod duration;
+mod execute;
 pub mod exit;
 mod failure;
 mod interrupt;
 mod output;
+mod progress;
 mod side;
 mod trouble;
 

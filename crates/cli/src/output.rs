@@ -77,11 +77,6 @@ impl Output {
         self.say(Tone::Good, "", text);
     }
 
-    /// Says something that should not be overlooked.
-    pub(crate) fn warn(&self, text: &str) {
-        self.say(Tone::Warn, "warning: ", text);
-    }
-
     fn say(&self, tone: Tone, prefix: &str, text: &str) {
         let line = self.aside.paint(tone, &format!("{prefix}{text}"));
         let _ = writeln!(io::stderr().lock(), "{line}");

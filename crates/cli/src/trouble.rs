@@ -5,6 +5,7 @@ use std::fmt;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
 use reconcile_live::error::{Error as LiveError, ServerError};
+use reconcile_live::journal::JournalError;
 use reconcile_live::target::TargetError;
 use reconcile_report::PlanFileError;
 use reconcile_throwaway::Error as ThrowawayError;
@@ -49,6 +50,15 @@ impl Trouble {
             out.sql = Some(NamedSource::new("statement", statement.clone()).with_language("SQL"));
         }
         out
+    }
+
+    /// Adds to the way out.
+    pub(crate) fn also(mut self, more: &str) -> Self {
+        self.help = Some(match self.help {
+            Some(help) => format!("{help}\n{more}"),
+            None => more.to_owned(),
+        });
+        self
     }
 
     /// Puts a sentence before the message.
@@ -130,5 +140,14 @@ impl From<ThrowawayError> for Trouble {
 impl From<PlanFileError> for Trouble {
     fn from(error: PlanFileError) -> Self {
         Self::new("plan_file", error.to_string())
+    }
+}
+
+impl From<JournalError> for Trouble {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Server(error) => error.into(),
+            other => Self::new("journal", other.to_string()),
+        }
     }
 }

@@ -23,8 +23,8 @@ pub struct Difference {
     pub retypes: Retypes,
     /// What the server has to be asked before the comparison is final.
     pub questions: BTreeSet<Question>,
-    /// Desired objects and the live ones that they are: `(desired, live)`.
-    pub matched: Vec<(Address, Address)>,
+    /// Which live object is which desired one.
+    pub matched: Matches,
 }
 
 /// One object that differs.
@@ -69,7 +69,6 @@ pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Diffe
         match matches.live_of(&object.address) {
             None => out.changes.push(Change::Create(object.address.clone())),
             Some(address) => {
-                out.matched.push((object.address.clone(), address.clone()));
                 let Some(there) = live.get(address) else { continue };
                 let properties = look.properties(object, there);
                 let renamed = *address != object.address && !object.unnamed && !parent_renamed(object, there, &matches);
@@ -85,7 +84,7 @@ pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Diffe
     }
     // A name that another object takes over is free only once its present bearer is gone.
     let gone: BTreeSet<Address> =
-        desired.absent().chain(matches.displaced()).filter(|a| live.contains(a)).cloned().collect();
+        desired.absent().filter(|a| !matches.takes(a)).chain(matches.displaced()).filter(|a| live.contains(a)).cloned().collect();
     out.changes.extend(gone.iter().cloned().map(Change::Drop));
     for object in live.objects().filter(|o| !matches.takes(&o.address)) {
         let address = &object.address;
@@ -101,6 +100,7 @@ pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Diffe
         }
     }
     out.questions = look.questions;
+    out.matched = matches;
     out
 }
 

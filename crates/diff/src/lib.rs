@@ -9,3 +9,4 @@ mod matching;
 mod retyping;
 
 pub use compare::{Change, Difference, compare};
+pub use matching::Matches;

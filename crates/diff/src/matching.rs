@@ -7,8 +7,8 @@ use reconcile_catalog::{Address, Catalog, Object};
 use crate::compare::same_section;
 
 /// Pairs of desired and live objects.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Matches {
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Matches {
     live: BTreeMap<Address, Address>,
     desired: BTreeMap<Address, Address>,
     displaced: Vec<Address>,
@@ -55,11 +55,10 @@ impl Matches {
     ) -> Self {
         for object in desired.objects().filter(|o| o.definition.known_by_definition()) {
             let named = self.live.get(&object.address).cloned();
-            if let Some(there) = named.as_ref().and_then(|a| live.get(a)) {
-                if equal(object, there) {
+            if let Some(there) = named.as_ref().and_then(|a| live.get(a))
+                && equal(object, there) {
                     continue;
                 }
-            }
             let Some(parent) = object.parent.as_ref().map(|p| self.live.get(p).unwrap_or(p).clone()) else { continue };
             let same = live.children(&parent).find(|candidate| {
                 candidate.address.kind() == object.address.kind()
@@ -84,11 +83,13 @@ impl Matches {
         self.desired.insert(live.clone(), desired.clone());
     }
 
-    pub(crate) fn live_of(&self, desired: &Address) -> Option<&Address> {
+    /// The live object that a desired one is.
+    pub fn live_of(&self, desired: &Address) -> Option<&Address> {
         self.live.get(desired)
     }
 
-    pub(crate) fn desired_of(&self, live: &Address) -> Option<&Address> {
+    /// The desired object that a live one is.
+    pub fn desired_of(&self, live: &Address) -> Option<&Address> {
         self.desired.get(live)
     }
 
@@ -101,7 +102,8 @@ impl Matches {
         self.displaced.iter()
     }
 
-    pub(crate) fn pairs(&self) -> impl Iterator<Item = (&Address, &Address)> {
+    /// All pairs, `(desired, live)`, in the order of the desired addresses.
+    pub fn pairs(&self) -> impl Iterator<Item = (&Address, &Address)> {
         self.live.iter()
     }
 }

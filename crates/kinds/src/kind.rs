@@ -6,6 +6,7 @@ use reconcile_catalog::{Address, Definition, Object, PropertyChange, Retype};
 use reconcile_sql::ServerVersion;
 
 use crate::model::ModelPart;
+use crate::gate::{Gap, GateCx, Probe};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Refusal, Stage};
 use crate::Cx;
@@ -82,6 +83,17 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
+    /// Why an application that the model describes cannot run with this difference; `None` if it
+    /// can, which is so for everything that no statement of an application fails on.
+    fn gate(&self, _gap: Gap<'_>, _cx: &GateCx<'_>) -> Option<String> {
+        None
+    }
+
+    /// What the server is asked about a desired object, without executing anything.
+    fn probes(&self, _desired: &Object, _cx: &GateCx<'_>) -> Vec<Probe> {
+        Vec::new()
+    }
+
     /// What happens to `object` when `disturbed`, on which it depends, is changed.
     fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction;
 }
@@ -125,7 +137,7 @@ impl Alteration<'_> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disturbance {
     /// Its type changes.
-    Retyped(Retype),
+    Retyped(Box<Retype>),
     /// It is dropped and made again in one transaction.
     Rebuilt,
     /// It is dropped for good.
@@ -143,7 +155,7 @@ pub enum Reaction {
         warnings: Vec<String>,
     },
     /// It is changed in the same way by the same statement, and its own dependents are disturbed.
-    Follow(Retype),
+    Follow(Box<Retype>),
     /// It goes too, without a step of its own.
     Goes,
     /// The change cannot be made while this object is as it is.

@@ -10,6 +10,7 @@ pub mod constraint;
 mod cx;
 pub mod enum_type;
 pub mod function;
+pub mod gate;
 pub mod grant;
 pub mod index;
 mod kind;

@@ -40,7 +40,10 @@ enum Work<'a, 'q> {
 ///
 /// # Errors
 /// If the server cannot be asked at all; not if it does not understand an expression.
-pub async fn ask(session: &mut Session, questions: &BTreeSet<Question>) -> Result<Equivalences, Error> {
+pub async fn ask(
+    session: &mut Session,
+    questions: &BTreeSet<Question>,
+) -> Result<Equivalences, Error> {
     let mut known = Equivalences::default();
     let mut pairs = Vec::new();
     for pair in questions.iter().filter_map(Pair::new) {
@@ -81,7 +84,10 @@ fn plan_work<'a, 'q>(pairs: &'a [Pair<'q>]) -> Vec<Work<'a, 'q>> {
         if pair.has_query() {
             work.push(Work::Whole(pair));
         } else {
-            by_source.entry((&pair.question.scope.namespace, pair.source())).or_default().push(pair);
+            by_source
+                .entry((&pair.question.scope.namespace, pair.source()))
+                .or_default()
+                .push(pair);
         }
     }
     for group in by_source.into_values() {
@@ -184,7 +190,8 @@ fn give_up_on(work: &mut Vec<Work<'_, '_>>, message: &Message, error: &ServerErr
     };
     // A single pair that failed is given up: no half of it is asked again.
     let ask_again = rest.into_iter().filter(|r| !r.is_empty());
-    let ask_again: Vec<_> = if culprit.is_none() && ranges.count() == 1 { Vec::new() } else { ask_again.collect() };
+    let ask_again: Vec<_> =
+        if culprit.is_none() && ranges.count() == 1 { Vec::new() } else { ask_again.collect() };
     work.extend(ask_again.into_iter().map(Work::Together));
     true
 }
@@ -201,14 +208,17 @@ fn answer(
     for (piece, start) in work.iter().zip(&message.starts) {
         match piece {
             Work::Together(pairs) => {
-                let Some(plan) = plan_of(*start).filter(|plan| !has_sub_plan(plan)) else { continue };
-                let Some(output) = output(&plan).filter(|output| output.len() == 2 * pairs.len()) else {
+                let Some(plan) = plan_of(*start).filter(|plan| !has_sub_plan(plan)) else {
+                    continue;
+                };
+                let Some(output) = output(&plan).filter(|output| output.len() == 2 * pairs.len())
+                else {
                     continue;
                 };
                 for (pair, sides) in pairs.iter().zip(output.chunks_exact(2)) {
                     if sides[0] != sides[1] {
                         known.record(pair.question.clone(), false);
-                    } else if own.same_in(pair) {
+                    } else if own.hides_nothing_in(pair) {
                         known.record(pair.question.clone(), true);
                     }
                 }
@@ -216,7 +226,8 @@ fn answer(
             // Plans that differ prove nothing.
             Work::Whole(pair) => {
                 let shows_operators = session.version >= 170_000;
-                let told = pair.left.is_told_by_plan(&pair.right, shows_operators) && own.same_in(pair);
+                let told = pair.left.is_told_by_plan(&pair.right, shows_operators)
+                    && own.hides_nothing_in(pair);
                 let (left, right) = (plan_of(*start), plan_of(start + 1));
                 if told && left.is_some() && left == right {
                     known.record(pair.question.clone(), true);
@@ -240,22 +251,28 @@ impl Own {
         Self(own)
     }
 
-    /// Whether both sides name the same ones. Where a name is in several namespaces, both have to
+    /// Whether what a plan does not show is the same on both sides: collations and these.
+    ///
+    /// They have to name the same ones. Where a name is in several namespaces, both have to
     /// mean the same.
-    fn same_in(&self, pair: &Pair<'_>) -> bool {
+    fn hides_nothing_in(&self, pair: &Pair<'_>) -> bool {
         let namespace = pair.question.scope.namespace.as_str();
-        self.0.iter().all(|(name, namespaces)| {
-            let (left, right) = (pair.left.names.contains(name), pair.right.names.contains(name));
-            let meant = |text: &text::Text| match text.qualified.get(name) {
-                Some(said) => said.clone(),
-                None => [namespace, "public"]
-                    .into_iter()
-                    .find(|n| namespaces.contains(*n))
-                    .map(str::to_owned)
-                    .into_iter()
-                    .collect(),
-            };
-            left == right && (namespaces.len() == 1 || !left || meant(&pair.left) == meant(&pair.right))
-        })
+        let collations = pair.left.collations == pair.right.collations;
+        collations
+            && self.0.iter().all(|(name, namespaces)| {
+                let (left, right) =
+                    (pair.left.names.contains(name), pair.right.names.contains(name));
+                let meant = |text: &text::Text| match text.qualified.get(name) {
+                    Some(said) => said.clone(),
+                    None => [namespace, "public"]
+                        .into_iter()
+                        .find(|n| namespaces.contains(*n))
+                        .map(str::to_owned)
+                        .into_iter()
+                        .collect(),
+                };
+                left == right
+                    && (namespaces.len() == 1 || !left || meant(&pair.left) == meant(&pair.right))
+            })
     }
 }

@@ -149,10 +149,13 @@ async fn dump(
         .stdout(Stdio::from(file))
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let output = command.output().await.map_err(|error| BackupError::NotAProgram {
+    let not_run = |error: std::io::Error| BackupError::NotAProgram {
         program: program.path.clone(),
         reason: error.to_string(),
-    })?;
+    };
+    // Not `output`, which would take the standard output away from the file.
+    let child = command.spawn().map_err(not_run)?;
+    let output = child.wait_with_output().await.map_err(not_run)?;
     if !output.status.success() {
         return Err(BackupError::Failed {
             status: output.status.to_string(),

@@ -162,7 +162,12 @@ pub(crate) async fn blockers_of_readers(session: &mut Session) -> Result<Vec<Blo
     look(session, from, &[]).await
 }
 
-async fn look(session: &mut Session, from: &str, ours: &[i32]) -> Result<Vec<Blocker>, Error> {
+/// The transactions behind `from`, which joins `l` (pg_locks), `c` (pg_class) and `n` (pg_namespace).
+pub(crate) async fn look(
+    session: &mut Session,
+    from: &str,
+    ours: &[i32],
+) -> Result<Vec<Blocker>, Error> {
     let ours: String = ours.iter().map(|pid| format!(", {pid}")).collect();
     let sql = format!(
         "SELECT DISTINCT n.nspname, c.relname, NOT l.granted AS waiting, a.xact_start, l.pid, l.mode, \
@@ -216,6 +221,8 @@ mod tests {
             }
         }
         assert!(!conflicts(LockLevel::Share).contains(&LockLevel::Share));
-        assert!(conflicts(LockLevel::ShareUpdateExclusive).contains(&LockLevel::ShareUpdateExclusive));
+        assert!(
+            conflicts(LockLevel::ShareUpdateExclusive).contains(&LockLevel::ShareUpdateExclusive)
+        );
     }
 }

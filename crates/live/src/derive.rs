@@ -27,6 +27,8 @@ pub struct DeriveOptions {
     pub limits: Limits,
     /// What was approved.
     pub approvals: Approvals,
+    /// Takes what stays unproven for different: a rollback puts back what was there, to the letter.
+    pub exact: bool,
 }
 
 /// Everything that is known when a plan is made.
@@ -81,7 +83,14 @@ pub async fn derive_from(
     mut snapshot: Snapshot,
     desired: Catalog,
 ) -> Result<Derived, Error> {
-    let difference = settle(session, &desired, &snapshot.catalog).await?;
+    let mut difference = settle(session, &desired, &snapshot.catalog).await?;
+    if options.exact {
+        for change in &mut difference.changes {
+            if let Change::Alter { properties, .. } = change {
+                properties.iter_mut().for_each(|property| property.proven = true);
+            }
+        }
+    }
     let relations = relations_of(&difference, &snapshot.catalog);
     snapshot.facts.sizes = sizes(session, &relations).await?;
     let plan = plan(&Inputs {
@@ -130,7 +139,9 @@ fn relations_of(difference: &Difference, live: &Catalog) -> BTreeSet<QName> {
             Change::Alter { desired, live, .. } => queue.extend([desired.clone(), live.clone()]),
         }
     }
-    queue.extend(difference.retypes.changes.iter().flat_map(|r| [r.address.clone(), r.through.clone()]));
+    queue.extend(
+        difference.retypes.changes.iter().flat_map(|r| [r.address.clone(), r.through.clone()]),
+    );
     let mut seen: BTreeSet<Address> = BTreeSet::new();
     let mut relations = BTreeSet::new();
     while let Some(address) = queue.pop() {

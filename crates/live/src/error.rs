@@ -7,9 +7,8 @@ use std::fmt;
 
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition, PgSeverity};
 
-use reconcile_sql::QName;
-
 use crate::blockers::Blocker;
+use crate::preflight::Unreadable;
 use crate::statements;
 
 /// Any failure of the connection to the user's database.
@@ -102,41 +101,6 @@ fn unreadable_list(relations: &[Unreadable]) -> String {
     shown.join("; ")
 }
 
-/// A relation whose rows the role cannot see, or not all of them.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Unreadable {
-    /// The relation.
-    pub relation: QName,
-    /// The role.
-    pub role: String,
-    /// Why.
-    pub why: Hidden,
-}
-
-/// Why rows are out of sight.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Hidden {
-    /// The role has no SELECT privilege on the relation.
-    NoPrivilege,
-    /// Row security shows the role some of the rows only.
-    RowSecurity,
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { relation, role, why } = self;
-        match why {
-            Hidden::NoPrivilege => {
-                write!(f, "{relation}: {role} may not read it (GRANT SELECT ON {relation} TO {role})")
-            }
-            Hidden::RowSecurity => write!(
-                f,
-                "{relation}: row security hides rows from {role}; act as its owner or as a role with BYPASSRLS"
-            ),
-        }
-    }
-}
-
 impl Error {
     /// The server's own message, if there is one.
     pub fn server(&self) -> Option<&ServerError> {
@@ -145,7 +109,11 @@ impl Error {
             Self::Blocked { error, .. } => Some(error),
             Self::Moving { last, .. } => last.as_deref(),
             Self::Connect(error) => error.server.as_deref(),
-            Self::Lost { .. } | Self::TooOld { .. } | Self::Protocol { .. } | Self::Row(_) | Self::Unreadable(_) => None,
+            Self::Lost { .. }
+            | Self::TooOld { .. }
+            | Self::Protocol { .. }
+            | Self::Row(_)
+            | Self::Unreadable(_) => None,
         }
     }
 

@@ -92,7 +92,10 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
             "t.typtype = 'c' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')",
         ),
         types("range types", "t.typtype = 'r'"),
-        types("base types", "t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)"),
+        types(
+            "base types",
+            "t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)",
+        ),
         in_namespace("extended statistics", "pg_statistic_ext", "stxnamespace", "true"),
         in_namespace("operators", "pg_operator", "oprnamespace", "true"),
         in_namespace("operator classes", "pg_opclass", "opcnamespace", "true"),
@@ -227,7 +230,9 @@ async fn measure(
         "false"
     };
     let block = "current_setting('block_size')::int8";
-    let noted = |relation: &str| format!("coalesce((SELECT x.relpages FROM pg_class x WHERE x.oid = {relation}), 0)::int8");
+    let noted = |relation: &str| {
+        format!("coalesce((SELECT x.relpages FROM pg_class x WHERE x.oid = {relation}), 0)::int8")
+    };
     let (own, toast) = (noted("c.oid"), noted("c.reltoastrelid"));
     let _ = write!(
         sql,
@@ -252,7 +257,8 @@ async fn measure(
         names = names.join(", "),
     );
     let rows = session.send(&sql).await?;
-    let number = |row: &TextRow, column: &str| row.get(column).and_then(|v| v.parse().ok()).unwrap_or(0);
+    let number =
+        |row: &TextRow, column: &str| row.get(column).and_then(|v| v.parse().ok()).unwrap_or(0);
     Ok(rows
         .iter()
         .filter_map(|row| {

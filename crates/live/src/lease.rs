@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use reconcile_sql::literal::dollar_quote;
 use reconcile_sql::quote_literal;
-use sea_query::{Expr, ExprTrait, PostgresQueryBuilder, Query, QueryStatementWriter as _};
+use sea_query::{Expr, ExprTrait, PostgresQueryBuilder, Query};
 
 use crate::connect::Session;
 use crate::error::Error;

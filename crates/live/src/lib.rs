@@ -18,6 +18,8 @@ mod login;
 pub mod marks;
 pub mod pooler;
 pub mod preflight;
+pub mod privileges;
+pub mod probe;
 pub mod reading;
 pub mod rows;
 pub mod stamp;

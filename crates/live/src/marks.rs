@@ -33,6 +33,33 @@ impl Mark {
         Self::of_names(session, names(addresses)).await
     }
 
+    /// The mark of these objects as a snapshot of this generation shows them; none if anything in
+    /// the catalog was changed since it was read.
+    ///
+    /// # Errors
+    /// If the server cannot be asked.
+    pub async fn of_generation(
+        session: &mut Session,
+        addresses: &BTreeSet<Address>,
+        generation: &str,
+    ) -> Result<Option<Self>, Error> {
+        let mark = Self::take(session, addresses).await?;
+        // Asked for after the mark: what has not moved until now, had not moved before.
+        let sql = format!(
+            "BEGIN READ ONLY; SET LOCAL search_path = ''; {}; COMMIT",
+            crate::generation::query()
+        );
+        let rows = match session.send(&sql).await {
+            Ok(rows) => rows,
+            Err(error) => {
+                session.rollback().await?;
+                return Err(error);
+            }
+        };
+        let now = rows.first().and_then(|row| row.get("generation"));
+        Ok((now == Some(generation)).then_some(mark))
+    }
+
     pub(crate) async fn again(&self, session: &mut Session) -> Result<Self, Error> {
         Self::of_names(session, self.names.clone()).await
     }
@@ -130,10 +157,10 @@ fn expression(names: &BTreeSet<QName>) -> String {
          pg_catalog.string_agg(line, E'\\n' ORDER BY line COLLATE \"C\"), 'UTF8')), 'hex') FROM (\
          SELECT 'relation ' || ROW({RELATION})::text AS line FROM r \
          JOIN pg_catalog.pg_class c USING (oid){hanging} \
-         UNION ALL SELECT pg_catalog.concat_ws(' ', 'index', i.indrelid, i.indexrelid, \
-         i.indisvalid, i.indisready, i.indisclustered, i.indisreplident, i.indisunique, \
-         pg_catalog.pg_get_indexdef(i.indexrelid)) FROM r \
+         UNION ALL SELECT pg_catalog.concat_ws(' ', 'index', x.relname, x.reloptions, \
+         pg_catalog.to_jsonb(i) - 'indcheckxmin') FROM r \
          JOIN pg_catalog.pg_index i ON r.oid IN (i.indrelid, i.indexrelid) \
+         JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
          UNION ALL SELECT pg_catalog.concat_ws(' ', 'type', ty.oid, x.xmin) FROM ty \
          JOIN pg_catalog.pg_type x USING (oid) \
          UNION ALL SELECT pg_catalog.concat_ws(' ', 'label', ty.oid, x.enumlabel, x.enumsortorder) \

@@ -3,6 +3,7 @@
 //! Invariant: an empty answer means that all rows were seen. Rows that row security or a missing
 //! privilege hides are an error with the relation's name, never no rows.
 
+use std::fmt;
 use std::time::Duration;
 
 use reconcile_kinds::Preflight;
@@ -10,7 +11,7 @@ use reconcile_sql::{QName, quote_literal};
 
 use crate::blockers::blockers;
 use crate::connect::Session;
-use crate::error::{Error, Hidden, Unreadable};
+use crate::error::Error;
 use crate::reading::{self, Limits};
 
 /// What a preflight found.
@@ -23,6 +24,44 @@ pub struct Found {
     pub values: Vec<(String, u64)>,
     /// There are more values than these.
     pub more: bool,
+}
+
+/// A relation whose rows the role cannot see, or not all of them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Unreadable {
+    /// The relation.
+    pub relation: QName,
+    /// The role.
+    pub role: String,
+    /// Why.
+    pub why: Hidden,
+}
+
+/// Why rows are out of sight.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hidden {
+    /// The role has no SELECT privilege on the relation.
+    NoPrivilege,
+    /// Row security shows the role some of the rows only.
+    RowSecurity,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { relation, role, why } = self;
+        match why {
+            Hidden::NoPrivilege => {
+                write!(
+                    f,
+                    "{relation}: {role} may not read it (GRANT SELECT ON {relation} TO {role})"
+                )
+            }
+            Hidden::RowSecurity => write!(
+                f,
+                "{relation}: row security hides rows from {role}; act as its owner or as a role with BYPASSRLS"
+            ),
+        }
+    }
 }
 
 /// How many values of one question are told.
@@ -44,7 +83,9 @@ pub async fn preflight(session: &mut Session, checks: &[Preflight]) -> Result<Ve
     while !left.is_empty() {
         match session.send_sets(&message(session, &left)).await {
             Ok(sets) => {
-                for (check, set) in left.iter().zip(sets.iter().skip(reading::begin_len(session) + 1)) {
+                for (check, set) in
+                    left.iter().zip(sets.iter().skip(reading::begin_len(session) + 1))
+                {
                     let value = |at: usize| {
                         let row = &set.rows[at];
                         let count = row.at(1).and_then(|n| n.parse().ok()).unwrap_or(0);
@@ -63,7 +104,9 @@ pub async fn preflight(session: &mut Session, checks: &[Preflight]) -> Result<Ve
             Err(Error::Server(error)) => {
                 session.rollback().await?;
                 let at = error.statement_index.checked_sub(reading::begin_len(session) + 1);
-                let Some(check) = at.and_then(|at| left.get(at)) else { return Err(Error::Server(error)) };
+                let Some(check) = at.and_then(|at| left.get(at)) else {
+                    return Err(Error::Server(error));
+                };
                 let relation = check.relation.clone();
                 if error.is_lock_timeout() {
                     let wanted = [(relation.clone(), reconcile_sql::LockLevel::AccessShare)];
@@ -96,7 +139,11 @@ fn message(session: &Session, checks: &[&Preflight]) -> String {
     // With row_security off, a policy that would hide rows is an error.
     sql.push_str("SET LOCAL row_security = off; ");
     for check in checks {
-        sql.push_str(&format!("SELECT * FROM ({}) AS found LIMIT {}; ", check.sql, MOST_VALUES + 1));
+        sql.push_str(&format!(
+            "SELECT * FROM ({}) AS found LIMIT {}; ",
+            check.sql,
+            MOST_VALUES + 1
+        ));
     }
     sql.push_str("COMMIT");
     sql

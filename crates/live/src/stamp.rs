@@ -4,7 +4,7 @@
 //! Invariant: it moves only from the revision that was named, in the transaction of the last step.
 
 use reconcile_sql::{QName, quote_literal};
-use sea_query::{Expr, ExprTrait, IntoIden, PostgresQueryBuilder, Query, QueryStatementWriter as _};
+use sea_query::{Expr, ExprTrait, IntoIden, PostgresQueryBuilder, Query};
 
 use crate::connect::Session;
 use crate::error::Error;

@@ -28,14 +28,12 @@ impl Disturbances {
     pub(crate) fn find(planner: &mut Planner<'_>) -> Self {
         let mut out = Self::default();
         let difference = planner.inputs.difference;
-        let dropped: BTreeSet<Address> =
-            difference.changes.iter().filter_map(|c| matches!(c, Change::Drop(_)).then(|| c.address().clone())).collect();
         let mut queue: VecDeque<(Address, Disturbance, Address)> = VecDeque::new();
         for change in &difference.changes {
             match change {
                 Change::Alter { desired, live, .. } => {
                     if let Some(retype) = difference.retypes.of(live) {
-                        queue.push_back((live.clone(), Disturbance::Retyped(retype.clone()), desired.clone()));
+                        queue.push_back((live.clone(), Disturbance::Retyped(Box::new(retype.clone())), desired.clone()));
                     }
                 }
                 Change::Drop(address) => queue.push_back((address.clone(), Disturbance::Dropped, address.clone())),
@@ -47,7 +45,7 @@ impl Disturbances {
             if !seen.insert((address.clone(), origin.clone())) {
                 continue;
             }
-            out.spread(planner, &address, &by, &origin, &dropped, &mut queue);
+            out.spread(planner, &address, &by, &origin, &mut queue);
         }
         out
     }
@@ -58,7 +56,6 @@ impl Disturbances {
         address: &Address,
         by: &Disturbance,
         origin: &Address,
-        dropped: &BTreeSet<Address>,
         queue: &mut VecDeque<(Address, Disturbance, Address)>,
     ) {
         let live = planner.inputs.live;
@@ -68,7 +65,7 @@ impl Disturbances {
         let parent = disturbed.parent.as_ref().filter(|_| matches!(by, Disturbance::Retyped(_)));
         let through_parent = parent.into_iter().flat_map(|p| live.dependents(p)).map(|o| (o, true));
         for (object, whole) in direct.chain(through_parent) {
-            if dropped.contains(&object.address) || object.address == *address {
+            if planner.gone.contains(&object.address) || object.address == *address {
                 continue;
             }
             let on = if whole { parent.and_then(|p| live.get(p)).unwrap_or(disturbed) } else { disturbed };
@@ -174,7 +171,7 @@ impl Disturbances {
 
     /// Whether the model wants the object gone for good.
     fn is_gone(&self, planner: &Planner<'_>, address: &Address) -> bool {
-        planner.inputs.difference.changes.iter().any(|c| matches!(c, Change::Drop(a) if a == address))
+        planner.gone.contains(address)
     }
 
     fn remove(&self, planner: &mut Planner<'_>, address: &Address) {
@@ -190,7 +187,7 @@ impl Disturbances {
     /// Makes an object again: as the model wants it, or as it reads after the type changes.
     fn restore(&self, planner: &mut Planner<'_>, address: &Address) -> Option<usize> {
         let (kind, object) = kind(address.kind()).zip(planner.inputs.live.get(address))?;
-        let matched = planner.inputs.difference.matched.iter().find(|(_, live)| live == address).map(|(d, _)| d);
+        let matched = planner.inputs.difference.matched.desired_of(address);
         let mut restored = object.clone();
         match matched.and_then(|d| planner.inputs.desired.get(d)) {
             Some(desired) => {

@@ -21,6 +21,8 @@ pub(crate) enum Verb {
 #[derive(Clone, Debug)]
 pub(crate) struct Node {
     pub(crate) address: Address,
+    /// The place of the object in its catalog, which is the model's order.
+    pub(crate) place_in_catalog: usize,
     pub(crate) verb: Verb,
     pub(crate) place: Place,
     pub(crate) actions: Vec<Action>,
@@ -51,7 +53,7 @@ impl Graph {
             } else {
                 self.bond.push(id);
             }
-            self.nodes.push(Node { address: address.clone(), verb, place: stage.place, actions: stage.actions, after });
+            self.nodes.push(Node { address: address.clone(), place_in_catalog: 0, verb, place: stage.place, actions: stage.actions, after });
             ends = Some((ends.map_or(id, |(first, _)| first), id));
         }
         if let Some((first, last)) = ends {

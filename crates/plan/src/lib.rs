@@ -5,12 +5,14 @@
 
 mod batch;
 mod disturb;
+mod gate;
 mod graph;
 mod order;
 mod planner;
 mod stall;
 mod step;
 
+pub use gate::{Gate, Obstacle, gate};
 pub use planner::{Approvals, Inputs, plan};
 pub use stall::Limits;
-pub use step::{Batch, Finding, Plan, Step, Warning};
+pub use step::{Batch, Plan, Step, Warning};

@@ -65,10 +65,10 @@ fn within(graph: &Graph, ids: &[NodeId]) -> Vec<NodeId> {
 }
 
 /// What decides where nothing else does: drops, changes, creations; then kinds in their order.
-fn rank(graph: &Graph, id: NodeId) -> (crate::graph::Verb, usize, reconcile_catalog::Address) {
+fn rank(graph: &Graph, id: NodeId) -> (crate::graph::Verb, usize, usize, reconcile_catalog::Address) {
     let node = &graph.nodes[id];
     let kind = reconcile_kinds::KINDS.iter().position(|k| k.name() == node.address.kind()).unwrap_or(usize::MAX);
-    (node.verb, kind, node.address.clone())
+    (node.verb, kind, node.place_in_catalog, node.address.clone())
 }
 
 /// A topological order; among what may come next, the smallest key. Linear but for the choice.

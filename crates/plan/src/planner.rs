@@ -56,7 +56,12 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         rewritten: &rewritten,
         facts: inputs.facts,
     };
-    let mut planner = Planner { inputs, cx, graph: Graph::default(), out: Plan::default() };
+    let gone = inputs.difference.changes.iter().filter_map(|c| match c {
+        Change::Drop(address) => Some(address.clone()),
+        Change::Create(_) | Change::Alter { .. } => None,
+    });
+    let mut planner =
+        Planner { inputs, cx, graph: Graph::default(), out: Plan::default(), gone: gone.collect() };
     planner.run();
     planner.out
 }
@@ -85,7 +90,7 @@ fn rewritten(inputs: &Inputs<'_>) -> BTreeSet<Address> {
 /// The objects of a change, and their kind. An unnamed desired object takes the live name.
 fn pair<'a>(inputs: &Inputs<'a>, desired: &Address, live: &Address) -> Option<(&'static dyn Kind, &'a Object, Object)> {
     let there = inputs.live.get(live)?;
-    let matched = inputs.difference.matched.iter().find(|(_, l)| l == live).map(|(d, _)| d);
+    let matched = inputs.difference.matched.desired_of(live);
     let mut wanted = inputs.desired.get(matched.unwrap_or(desired))?.clone();
     wanted.address = desired.clone();
     Some((kind(live.kind())?, there, wanted))
@@ -96,6 +101,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) cx: Cx<'a>,
     pub(crate) graph: Graph,
     pub(crate) out: Plan,
+    /// Live objects that shall be gone.
+    pub(crate) gone: BTreeSet<Address>,
 }
 
 impl Planner<'_> {
@@ -115,6 +122,10 @@ impl Planner<'_> {
         disturbances.apply(self);
         self.order_by_dependencies();
         self.remove_orphans(&disturbances);
+        for node in &mut self.graph.nodes {
+            let object = self.inputs.desired.get(&node.address).or_else(|| self.inputs.live.get(&node.address));
+            node.place_in_catalog = object.map_or(0, |o| o.place);
+        }
         let order = transactions(&mut self.graph);
         self.warn();
         self.out.batches = batches(&self.graph, order, self.inputs.facts, &self.inputs.limits);
@@ -145,8 +156,8 @@ impl Planner<'_> {
                     return; // It is made again as it shall be.
                 }
                 let Some((kind, there, wanted)) = pair(self.inputs, desired, live) else { return };
-                if let Some(unproven) = properties.iter().find(|p| !p.proven) {
-                    if properties.iter().all(|p| !p.proven) {
+                if let Some(unproven) = properties.iter().find(|p| !p.proven)
+                    && properties.iter().all(|p| !p.proven) {
                         let reason = format!(
                             "unproven: whether `{}` {} means the same as {} could not be found out; write it as the \
                              database does, or change the database",
@@ -155,7 +166,6 @@ impl Planner<'_> {
                         self.out.refusals.push(Refusal::new(desired, reason));
                         return;
                     }
-                }
                 let mut stages = Ok(Vec::new());
                 if desired.name() != live.name() {
                     stages = kind.rename(there, desired.name(), &cx);
@@ -234,12 +244,11 @@ impl Planner<'_> {
             }
         }
         let matched = &self.inputs.difference.matched;
-        let desired_of: BTreeMap<&Address, &Address> = matched.iter().map(|(d, l)| (l, d)).collect();
         let definition = |object: &Object| -> Option<Arc<dyn Definition>> {
             if self.graph.first(&object.address, Verb::Drop).is_some() && !disturbances.is_rebuilt(&object.address) {
                 return None;
             }
-            let desired = desired_of.get(&object.address).and_then(|d| self.inputs.desired.get(d));
+            let desired = matched.desired_of(&object.address).and_then(|d| self.inputs.desired.get(d));
             Some(match desired {
                 Some(desired) => desired.definition.clone(),
                 None => {
@@ -264,6 +273,8 @@ impl Planner<'_> {
         self.out.warnings.extend(stay);
         for (address, stages, users) in orphans {
             self.out.touched.insert(address.clone());
+            self.out.changes.push(Change::Drop(address.clone()));
+            self.no_longer_left_alone(&address);
             self.add(&address, Verb::Drop, stages);
             let Some(id) = self.graph.first(&address, Verb::Drop) else { continue };
             for user in users {
@@ -277,6 +288,15 @@ impl Planner<'_> {
                 }
             }
         }
+    }
+
+    /// Takes an object off the count of what the model leaves alone.
+    fn no_longer_left_alone(&mut self, address: &Address) {
+        let plural = kind(address.kind()).map_or(address.kind(), Kind::plural);
+        if let Some(number) = self.out.unmanaged.get_mut(plural) {
+            *number = number.saturating_sub(1);
+        }
+        self.out.unmanaged.retain(|_, number| *number > 0);
     }
 
     fn warn(&mut self) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use reconcile_catalog::{Address, PropertyChange};
+use reconcile_catalog::Address;
 use reconcile_diff::Change;
 use reconcile_kinds::{Guard, Preflight, Proof, Refusal, RelationLock, Work};
 use serde::Serialize;
@@ -116,19 +116,6 @@ pub struct Warning {
     pub address: Option<Address>,
     /// A sentence.
     pub text: String,
-}
-
-/// One fact of the model and how the database stands to it.
-#[derive(Clone, Debug)]
-pub struct Finding {
-    /// The object.
-    pub address: Address,
-    /// What is there, in a line; absent if it is not there.
-    pub live: Option<String>,
-    /// What shall be there, in a line; absent if nothing shall.
-    pub desired: Option<String>,
-    /// The properties that differ; empty if all is well, or the whole object is missing or extra.
-    pub properties: Vec<PropertyChange>,
 }
 
 fn milliseconds<S: serde::Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {

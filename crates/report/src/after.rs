@@ -36,7 +36,7 @@ pub(crate) fn after(page: &mut Page, of: &Preview<'_>) {
 pub(crate) fn left_alone(of: &Preview<'_>) -> Vec<String> {
     let mut out = Vec::new();
     for address in &of.plan.extra {
-        out.push(format!("{}: the model states its section in full without it (drift; `absent: true` removes it)", called(address)));
+        out.push(format!("{}: not in the model, which states this section in full; that is drift, and `absent: true` removes it", called(address)));
     }
     let listed: Vec<String> =
         of.plan.unmanaged.iter().map(|(plural, number)| counted(plural, *number as u64)).collect();

@@ -27,6 +27,20 @@ pub fn step_changes(saved: &PlanFile, now: &Plan) -> String {
         .to_string()
 }
 
+impl PlanFile {
+    /// Whether a plan is the rest of this one: the same transactions to its end.
+    pub fn ends_with(&self, now: &Plan) -> bool {
+        let rest = self.batches.len().checked_sub(now.batches.len());
+        let Some(rest) = rest.and_then(|from| self.batches.get(from..)) else { return false };
+        !rest.is_empty()
+            && rest.iter().zip(&now.batches).all(|(saved, now)| {
+                let (saved_sql, now_sql) =
+                    (saved.steps.iter().map(|s| &s.sql), now.steps.iter().map(|s| &s.sql));
+                saved.transaction == now.transaction && saved_sql.eq(now_sql)
+            })
+    }
+}
+
 fn batch<'a>(transaction: bool, steps: impl Iterator<Item = &'a str>) -> String {
     let steps: String = steps.map(|sql| format!("{};\n", sql.trim_end())).collect();
     if transaction { format!("BEGIN;\n{steps}COMMIT;\n") } else { steps }

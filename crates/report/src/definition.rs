@@ -48,8 +48,8 @@ struct Sides<'a> {
     names: BTreeMap<&'a Address, &'a Address>,
     created: BTreeSet<&'a Address>,
     dropped: BTreeSet<&'a Address>,
-    /// Live address to desired address of what is altered.
-    altered: BTreeMap<&'a Address, &'a Address>,
+    /// Live addresses of what gets other properties; a new name alone is none.
+    altered: BTreeSet<&'a Address>,
     /// The touched roots, under the names that they shall have.
     roots: BTreeSet<Address>,
 }
@@ -65,10 +65,10 @@ impl<'a> Sides<'a> {
             difference,
             live,
             desired,
-            names: difference.matched.iter().map(|(d, l)| (l, d)).collect(),
+            names: difference.matched.pairs().map(|(d, l)| (l, d)).collect(),
             created: BTreeSet::new(),
             dropped: BTreeSet::new(),
-            altered: BTreeMap::new(),
+            altered: BTreeSet::new(),
             roots: BTreeSet::new(),
         };
         for change in difference.changes.iter().chain(further) {
@@ -77,8 +77,10 @@ impl<'a> Sides<'a> {
                     sides.created.insert(address);
                     sides.roots.insert(desired.root(address));
                 }
-                Change::Alter { desired, live: there, .. } => {
-                    sides.altered.insert(there, desired);
+                Change::Alter { live: there, properties, .. } => {
+                    if !properties.is_empty() {
+                        sides.altered.insert(there);
+                    }
                     let root = sides.root_after(&live.root(there));
                     sides.roots.insert(root);
                 }
@@ -119,7 +121,8 @@ impl<'a> Sides<'a> {
         let kept = kept.map(|object| {
             let name = self.names.get(&object.address).copied().unwrap_or(&object.address);
             let unnamed = self.desired.get(name).is_some_and(|o| o.unnamed);
-            let wanted = self.altered.get(&object.address).and_then(|_| self.desired.get(name));
+            let altered = self.altered.contains(&object.address);
+            let wanted = self.desired.get(name).filter(|_| altered);
             let text = wanted.map_or_else(|| self.carried(object), describe);
             let name = if unnamed { &object.address } else { name };
             (name.clone(), (0, place(object)), text)

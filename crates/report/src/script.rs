@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use reconcile_plan::{Batch, Step};
+use reconcile_sql::literal::dollar_quote;
 use reconcile_sql::{quote_ident, quote_literal};
 
 use crate::preview::Preview;
@@ -99,24 +100,14 @@ fn write_step(out: &mut String, scope: &str, step: &Step) {
         comment(out, &format!("   Loses: {loses}"));
     }
     for guard in &step.guards {
-        let quote = dollar_tag(&guard.sql, &guard.complaint);
-        let _ = writeln!(
-            out,
-            "DO {quote} BEGIN IF ({}) <> 0 THEN RAISE EXCEPTION '%', {}; END IF; END {quote};",
+        let body = format!(
+            " BEGIN IF ({}) <> 0 THEN RAISE EXCEPTION '%', {}; END IF; END ",
             guard.sql,
             quote_literal(&guard.complaint)
         );
+        let _ = writeln!(out, "DO {};", dollar_quote(&body));
     }
     let _ = writeln!(out, "{};", step.sql.trim_end());
-}
-
-/// The tag of a dollar quote that stands in neither text.
-fn dollar_tag(sql: &str, complaint: &str) -> String {
-    let mut tag = "$guard$".to_owned();
-    while sql.contains(&tag) || complaint.contains(&tag) {
-        tag.insert(1, 'x');
-    }
-    tag
 }
 
 /// Where names without a namespace are looked for, as `apply` has it.

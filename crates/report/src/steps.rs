@@ -4,7 +4,7 @@ use reconcile_kinds::{Facts, RelationLock, RelationSize, Work};
 use reconcile_plan::{Batch, Plan, Step};
 
 use crate::page::Page;
-use crate::style::{Style, Tone};
+use crate::style::Tone;
 use crate::units::{bytes, duration, rows};
 
 /// Writes every batch.
@@ -31,35 +31,20 @@ pub(crate) fn steps(page: &mut Page, plan: &Plan, facts: &Facts) {
 }
 
 fn write_step(page: &mut Page, step: &Step, facts: &Facts) {
-    let style = page.style;
     for (at, line) in step.summary.iter().enumerate() {
         let margin = if at == 0 { format!("{:>3}. ", step.number) } else { "     ".to_owned() };
         page.prose(&margin, Tone::Strong, line);
     }
     page.block(7, Tone::Code, &format!("{};", step.sql.trim_end()));
-    page.labelled(7, "locks", 7, &step_locks(&step.locks));
-    page.labelled(
-        7,
-        "work",
-        7,
-        &work(&step.work, step.size.as_ref().or_else(|| known(&step.work, facts))),
-    );
-    let (tone, undo) = match &step.irreversible {
-        None => (Tone::Plain, "can be rolled back".to_owned()),
-        Some(why) => (Tone::Warn, format!("cannot be rolled back: {why}")),
-    };
-    note(page, style, "undo", tone, &undo);
-    if let Some(loses) = &step.loses {
-        note(page, style, "loses", Tone::Bad, loses);
+    let work = work(&step.work, step.size.as_ref().or_else(|| known(&step.work, facts)));
+    let undo = if step.irreversible.is_none() { "can be rolled back" } else { "cannot be rolled back" };
+    let facts = format!("{} · {work} · {undo}", step_locks(&step.locks));
+    page.prose("       ", Tone::Dim, &facts);
+    if let Some(why) = &step.irreversible {
+        page.prose("       ! ", Tone::Warn, &format!("cannot be rolled back: {why}"));
     }
-}
-
-fn note(page: &mut Page, style: Style, label: &str, tone: Tone, text: &str) {
-    let margin = format!("       {label:<7}");
-    for (at, line) in crate::page::wrap(text, style.width.saturating_sub(14)).iter().enumerate() {
-        let margin = if at == 0 { style.paint(Tone::Dim, &margin) } else { " ".repeat(14) };
-        let line = style.paint(tone, line);
-        page.raw(&format!("{margin}{line}"));
+    if let Some(loses) = &step.loses {
+        page.prose("       ! ", Tone::Bad, &format!("loses {loses}"));
     }
 }
 
@@ -70,7 +55,7 @@ fn known<'a>(work: &Work, facts: &'a Facts) -> Option<&'a RelationSize> {
 /// The worst stall of a batch as a number, and what it is made of.
 pub(crate) fn stall(batch: &Batch) -> String {
     if batch.stall.is_zero() {
-        return format!("none; probably takes {}", duration(batch.estimate));
+        return format!("none; probably takes {}", probably(batch));
     }
     let wait = batch.stall.saturating_sub(batch.hold);
     format!(
@@ -78,8 +63,15 @@ pub(crate) fn stall(batch: &Batch) -> String {
         duration(batch.stall),
         duration(wait),
         duration(batch.hold),
-        duration(batch.estimate)
+        probably(batch)
     )
+}
+
+fn probably(batch: &Batch) -> String {
+    match batch.estimate.as_millis() {
+        0 => "under 1 ms".to_owned(),
+        _ => duration(batch.estimate),
+    }
 }
 
 /// A lock and whom it keeps out.
@@ -95,7 +87,7 @@ pub(crate) fn lock_words(lock: &RelationLock) -> String {
 /// The locks of a step in a line.
 pub(crate) fn step_locks(locks: &[RelationLock]) -> String {
     if locks.is_empty() {
-        return "none on any relation".to_owned();
+        return "no lock on a relation".to_owned();
     }
     locks
         .iter()

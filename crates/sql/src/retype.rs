@@ -35,6 +35,9 @@ pub struct Retyped {
     pub compares_order: bool,
     /// Rows are sorted by a column: the order of the new type decides.
     pub sorts: bool,
+    /// A column is compared with another one that keeps its type: there is no operator for the two
+    /// any more if the old type was somebody's own.
+    pub meets_other: bool,
 }
 
 /// Rewrites the casts of a text.
@@ -53,7 +56,12 @@ pub fn retype(source: &str, own: Option<&QName>, changes: &[ColumnRetype]) -> Re
     for (range, to) in edits.into_iter().rev() {
         out.replace_range(range, &to);
     }
-    Retyped { text: out, compares_order: text.compares_order(), sorts: text.sorts() }
+    Retyped {
+        text: out,
+        compares_order: text.compares_order(),
+        sorts: text.sorts(),
+        meets_other: text.meets_other(),
+    }
 }
 
 /// The output columns of a query that are one of the changing columns, with that change.
@@ -63,7 +71,7 @@ pub fn passed_on(query: &str, changes: &[ColumnRetype]) -> Vec<(String, ColumnRe
     let mut out = Vec::new();
     let mut depth = 0_i32;
     let mut start = first + 1;
-    for at in start..=text.tokens.len() {
+    for at in first + 1..=text.tokens.len() {
         let token = text.tokens.get(at);
         match token.map(|t| t.text) {
             Some("(" | "[") => depth += 1,
@@ -337,6 +345,28 @@ impl<'a> Text<'a> {
         })
     }
 
+    /// Whether a changing column is compared with a plain column that is none.
+    fn meets_other(&self) -> bool {
+        self.references().filter(|&(start, _)| self.reference(start).is_some_and(|(c, _)| c.from.namespace.is_some())).any(
+            |(start, end)| {
+                let after = self.is_comparison(end) && self.is_other_column(end + 1);
+                let before = start.checked_sub(1).filter(|&at| self.is_comparison(at)).map(|at| self.comparison_start(at));
+                after || before.is_some_and(|at| matches!(self.reference_before(at), Some(None)))
+            },
+        )
+    }
+
+    /// Whether a plain column stands at `at` that is none of the changing ones.
+    fn is_other_column(&self, at: usize) -> bool {
+        if self.reference(at).is_some() || self.tokens.get(at).and_then(Token::ident).is_none() {
+            return false;
+        }
+        let end = if self.tokens.get(at + 1).is_some_and(|t| t.is(".")) { at + 3 } else { at + 1 };
+        let word = &self.tokens[at];
+        let keyword = word.kind == TokenKind::Word && keywords::must_quote(&word.text.to_lowercase());
+        !keyword && !self.tokens.get(end).is_some_and(|t| t.is("(") || t.is("::"))
+    }
+
     fn sorts(&self) -> bool {
         let mut sorting: Option<Option<usize>> = None;
         for at in 0..self.tokens.len() {
@@ -410,6 +440,16 @@ mod tests {
         assert!(query("SELECT messages.id FROM public.messages ORDER BY messages.role, messages.id").sorts);
         assert!(!query("SELECT messages.role FROM public.messages ORDER BY messages.id").sorts);
         assert!(!query("SELECT row_number() OVER (ORDER BY m.id) AS n, m.role FROM public.messages m").sorts);
+    }
+
+    #[test]
+    fn columns_that_keep_the_type_are_noticed() {
+        assert!(query("SELECT 1 FROM (public.messages m JOIN public.t t ON ((t.role = m.role)))").meets_other);
+        assert!(query("SELECT 1 FROM (public.messages m JOIN public.t t ON ((m.role = t.role)))").meets_other);
+        assert!(!own("(role = 'user'::public.message_role)").meets_other);
+        assert!(!own("(role = ANY (ARRAY['user'::public.message_role]))").meets_other);
+        assert!(!own("((role)::text = content)").meets_other);
+        assert!(!query("SELECT 1 FROM (public.messages m JOIN public.messages n ON ((n.role = m.role)))").meets_other);
     }
 
     #[test]

@@ -249,20 +249,18 @@ fn strip_array(text: &str) -> (&str, bool) {
     let mut array = false;
     loop {
         let trimmed = rest.trim_end();
-        if let Some(open) = trimmed.strip_suffix(']').and_then(|inner| inner.rfind('[')) {
-            if trimmed[open + 1..trimmed.len() - 1].trim().bytes().all(|b| b.is_ascii_digit()) {
+        if let Some(open) = trimmed.strip_suffix(']').and_then(|inner| inner.rfind('['))
+            && trimmed[open + 1..trimmed.len() - 1].trim().bytes().all(|b| b.is_ascii_digit()) {
                 rest = &trimmed[..open];
                 array = true;
                 continue;
             }
-        }
-        if let Some(before) = trimmed.len().checked_sub(6).filter(|&at| trimmed.is_char_boundary(at)) {
-            if trimmed[before..].eq_ignore_ascii_case(" array") {
+        if let Some(before) = trimmed.len().checked_sub(6).filter(|&at| trimmed.is_char_boundary(at))
+            && trimmed[before..].eq_ignore_ascii_case(" array") {
                 rest = &trimmed[..before];
                 array = true;
                 continue;
             }
-        }
         return (trimmed, array);
     }
 }

@@ -1,11 +1,19 @@
 //! `reconcile apply`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use reconcile_live::backup::backup;
+use reconcile_live::connect::Session;
+use reconcile_live::derive::Derived;
+use reconcile_live::stamp::{Stamp, StampError};
+use reconcile_report::{PlanFile, Preview, preview, step_changes};
+use reconcile_sql::QName;
 
 use crate::args::{Approvals, Global, ModelPaths};
+use crate::derive;
+use crate::execute::{self, Change};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -30,9 +38,13 @@ pub(crate) struct Apply {
     #[arg(long, short)]
     yes: bool,
 
-    /// First save the schema and the rows of the touched tables there, with pg_dump
+    /// First save the definitions, and the rows of the touched tables, there with pg_dump
     #[arg(long, value_name = "DIR")]
     backup: Option<PathBuf>,
+
+    /// The pg_dump to use for --backup
+    #[arg(long, value_name = "FILE")]
+    pg_dump: Option<PathBuf>,
 
     /// Move a migration tool's revision with the last step: alembic=OLD..NEW
     #[arg(long, value_name = "TOOL=OLD..NEW")]
@@ -46,7 +58,154 @@ pub(crate) struct Apply {
     approvals: Approvals,
 }
 
-pub(crate) async fn run(args: &Apply, _global: &Global, _output: &Output, _: &Interrupt) -> Result<Exit, Failure> {
-    let _ = (&args.model, &args.plan, args.yes, &args.backup, &args.stamp, args.wait, &args.approvals);
-    Err(Trouble::new("apply", "not there yet").into())
+pub(crate) async fn run(
+    args: &Apply,
+    global: &Global,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<Exit, Failure> {
+    let stamp = args.stamp.as_deref().map(Stamp::parse).transpose().map_err(stamp_error)?;
+    let saved = args.plan.as_deref().map(read_plan).transpose()?;
+    let model = derive::load(&args.model.model)?;
+    let files: Vec<String> = model.files().map(str::to_owned).collect();
+    let options = derive::options(global, Some(&args.approvals));
+
+    let mut opened = interrupt.or(execute::open("apply", global, output)).await?;
+    let session = &mut opened.session;
+    let again = async |session: &mut Session| derive::derive(session, &model, &options).await;
+    let (derived, mark) =
+        interrupt.or(execute::derive_marked(session, &options.read, again)).await?;
+    let stamp_to_move = match &stamp {
+        Some(stamp) => !stamp.look(session).await.map_err(stamp_error)?.already,
+        None => false,
+    };
+    let of = derive::preview(&opened, &files, &derived);
+    if let Some(saved) = &saved {
+        same_steps(saved, &of, output)?;
+    }
+    output.result(&preview(&of, output.style))?;
+    if !derived.plan.refusals.is_empty() {
+        return Err(execute::refusals(&derived));
+    }
+    if derived.plan.batches.is_empty() && !stamp_to_move {
+        return Ok(Exit::Done);
+    }
+    let session = &mut opened.session;
+    interrupt.or(execute::allowed(session, &derived, global)).await?;
+    interrupt.or(derive::rows_allow(session, &derived)).await?;
+    let moving = stamp.as_ref().filter(|_| stamp_to_move);
+    interrupt.or(execute::confirm(&question(&derived, moving), args.yes, output)).await?;
+    if let Some(dir) = &args.backup {
+        interrupt.or(save(session, dir, args, global, &derived, output)).await?;
+    }
+    let change = Change {
+        derived: &derived,
+        mark,
+        model_digest: model.digest(),
+        stamp,
+        undoes: None,
+        wait: args.wait,
+        lifted: Vec::new(),
+    };
+    let applied = execute::execute(session, change, global, output, interrupt).await?;
+    execute::prove(session, again, &applied).await?;
+    output.result(&execute::closing(&applied, None))?;
+    opened.session.close().await;
+    Ok(Exit::Done)
+}
+
+fn read_plan(path: &Path) -> Result<PlanFile, Failure> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Trouble::new("plan_file", format!("cannot read {}: {error}", path.display()))
+    })?;
+    let plan = PlanFile::read(&text).map_err(Trouble::from);
+    plan.map_err(|trouble| trouble.because(&path.display().to_string()).into())
+}
+
+/// Demands that the plan is still the saved one, or what is left of it.
+fn same_steps(saved: &PlanFile, now: &Preview<'_>, output: &Output) -> Result<(), Failure> {
+    let plan = now.plan;
+    if plan.batches.is_empty() && plan.refusals.is_empty() {
+        output.note("nothing of the saved plan is left to do");
+        return Ok(());
+    }
+    if saved.digest == plan.digest() {
+        if saved.fingerprint != reconcile_catalog::fingerprint(now.live, &plan.touched) {
+            output.note(
+                "what the plan touches was changed since it was saved; the steps are the same",
+            );
+        }
+        return Ok(());
+    }
+    if saved.ends_with(plan) {
+        output.note("the beginning of the saved plan is done; this is the rest of it");
+        return Ok(());
+    }
+    let trouble = Trouble::new(
+        "stale_plan",
+        format!(
+            "the saved plan is stale: today other steps lead to the model\n{}",
+            step_changes(saved, plan).trim_end()
+        ),
+    );
+    Err(Failure::refused(
+        trouble.help("Nothing was changed. Look at it again with `reconcile plan --out`."),
+    ))
+}
+
+fn question(derived: &Derived, stamp: Option<&Stamp>) -> String {
+    let steps = derived.plan.steps().count();
+    let moving = stamp.map(|stamp| format!("move the revision from {} to {}", stamp.from, stamp.to));
+    let steps = match steps {
+        0 => None,
+        1 => Some("apply this step".to_owned()),
+        many => Some(format!("apply these {many} steps")),
+    };
+    let words: Vec<String> = steps.into_iter().chain(moving).collect();
+    let mut text = words.join(" and ");
+    if let Some(first) = text.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    format!("{text}?")
+}
+
+async fn save(
+    session: &mut Session,
+    dir: &Path,
+    args: &Apply,
+    global: &Global,
+    derived: &Derived,
+    output: &Output,
+) -> Result<(), Failure> {
+    let relations: std::collections::BTreeSet<QName> = derived
+        .plan
+        .touched
+        .iter()
+        .filter_map(|address| match address.path() {
+            [namespace, name, ..] => Some(QName::new(namespace, name)),
+            _ => None,
+        })
+        .collect();
+    let relations: Vec<QName> = relations.into_iter().collect();
+    let beside = global.pg_bin.as_ref().map(|bin| bin.join("pg_dump")).filter(|path| path.is_file());
+    let program = args.pg_dump.clone().or(beside);
+    output.progress("saving a backup with pg_dump");
+    let files = backup(session, dir, &relations, program.as_deref()).await.map_err(|error| {
+        let trouble = Trouble::new("backup", error.to_string());
+        Failure::refused(trouble.help("Nothing was changed: without the backup, nothing is."))
+    })?;
+    for file in files {
+        output.progress(&format!("saved {}", file.display()));
+    }
+    Ok(())
+}
+
+fn stamp_error(error: StampError) -> Failure {
+    match error {
+        StampError::Server(error) => Trouble::from(error).into(),
+        StampError::Malformed { .. } | StampError::UnknownTool { .. } => {
+            Trouble::new("stamp", error.to_string()).into()
+        }
+        other => Failure::refused(Trouble::new("stamp", other.to_string())),
+    }
 }

@@ -2,10 +2,16 @@
 
 use clap::{Args, ValueEnum};
 
+use reconcile_kinds::gate::Test;
+use reconcile_live::probe::Failed;
+use reconcile_report::{ProbeFailure, Verdict, gate_json, gate_text};
+
 use crate::args::{Global, ModelPaths};
+use crate::derive;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::side::Side;
 use crate::trouble::Trouble;
 
 /// Tell whether the application that the model describes may run on this database now
@@ -47,7 +53,51 @@ enum Form {
     Json,
 }
 
-pub(crate) async fn run(args: &Gate, _global: &Global, _output: &Output) -> Result<Exit, Failure> {
-    let _ = (&args.model, &args.app_role, args.binding, args.format);
-    Err(Trouble::new("gate", "not there yet").into())
+impl From<Binding> for reconcile_kinds::gate::Binding {
+    fn from(binding: Binding) -> Self {
+        match binding {
+            Binding::Typed => Self::Typed,
+            Binding::Untyped => Self::Untyped,
+        }
+    }
+}
+
+pub(crate) async fn run(args: &Gate, global: &Global, output: &Output) -> Result<Exit, Failure> {
+    let model = derive::load(&args.model.model)?;
+    let mut opened = Side::of(global, output)?.open(global, true, output).await?;
+    let derived = derive::derive(&mut opened.session, &model, &derive::options(global, None)).await?;
+    let role = args.app_role.clone().unwrap_or_else(|| derived.snapshot.facts.current_role.clone());
+    let judged = reconcile_plan::gate(
+        &derived.difference,
+        &derived.desired,
+        &derived.snapshot.catalog,
+        args.binding.into(),
+        &role,
+    );
+    let failed = reconcile_live::probe::probe(&mut opened.session, &judged.probes).await.map_err(Trouble::from)?;
+    let verdict = Verdict {
+        asked: judged.probes.len(),
+        obstacles: judged.broken,
+        harmless: judged.harmless,
+        failures: failed.into_iter().map(failure).collect(),
+        unmanaged: derived.plan.unmanaged.values().sum(),
+    };
+    match args.format {
+        Form::Text => output.result(&gate_text(&verdict, output.style))?,
+        Form::Json => output.json(&gate_json(&opened.label, &verdict))?,
+    }
+    opened.session.close().await;
+    Ok(if verdict.passes() { Exit::Done } else { Exit::Different })
+}
+
+fn failure(failed: Failed) -> ProbeFailure {
+    let statement = match failed.probe.test {
+        Test::Prepare { sql, .. } => Some(sql),
+        Test::Holds(_) => None,
+    };
+    ProbeFailure {
+        what: failed.probe.what,
+        error: failed.error.map(|e| format!("{} ({})", e.message, e.sqlstate)),
+        statement,
+    }
 }

@@ -68,8 +68,7 @@ pub(crate) async fn run(args: &Plan, global: &Global, output: &Output) -> Result
         Form::Json => output.json(&document(&of))?,
         Form::Sql => output.result(&script(&of, reconcile_live::reading::SETTINGS))?,
     }
-    if args.data && derived.plan.refusals.is_empty() {
-        derive::rows_allow(&mut opened.session, &derived).await?;
+    if args.data && derive::rows_allow(&mut opened.session, &derived).await? {
         output.note("the rows stand the plan");
     }
     opened.session.close().await;

@@ -2,6 +2,7 @@
 
 use reconcile_catalog::{Address, Object};
 use reconcile_sql::ident::fit;
+use reconcile_sql::lex::significant;
 use reconcile_sql::{LockLevel, QName, quote_ident};
 
 use super::casts::{Conversion, using};
@@ -9,7 +10,7 @@ use super::steps::{convert, heirs, name_of, retyped_default};
 use super::{Column, data};
 use crate::constraint::{Constraint, table_of};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
-use crate::table::relation;
+use crate::table::{Table, relation};
 use crate::{Alteration, Cx};
 
 /// What one alteration of a column takes.
@@ -86,6 +87,7 @@ impl<'a> Steps<'a> {
             ));
         }
         let (from, to) = (&self.live.ty, &self.desired.ty);
+        self.refuse_partition_key()?;
         self.refuse_two_parents()?;
         if self.live.generated.is_some() {
             return Err(self.refuse("the type of a generated column cannot be changed in place"));
@@ -132,6 +134,23 @@ impl<'a> Steps<'a> {
             Work::Rewrite(_) => Stage::with(&table_of(self.address), actions),
             _ => Stage::transaction(actions),
         })
+    }
+
+    /// PostgreSQL does not alter a column that a partition key reads, here or in a partition that
+    /// is partitioned itself.
+    fn refuse_partition_key(&self) -> Result<(), Refusal> {
+        let tables = heirs(self.address, self.cx).into_iter().map(|(o, _)| table_of(&o.address));
+        for table in tables.chain([table_of(self.address)]) {
+            let key = self.cx.live.definition::<Table>(&table).and_then(|t| t.partition_key.as_ref());
+            let reads = |key: &String| significant(key).iter().any(|t| t.ident().as_deref() == Some(self.address.name()));
+            if let Some(key) = key.filter(|k| reads(k)) {
+                return Err(self.refuse(format!(
+                    "{table} is partitioned by {key}, and PostgreSQL does not alter the type of a partition key; make a \
+                     new partitioned table and move the rows"
+                )));
+            }
+        }
+        Ok(())
     }
 
     /// A child with two parents that both have the column cannot follow either.

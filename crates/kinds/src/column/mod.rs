@@ -3,6 +3,7 @@
 mod alter;
 mod casts;
 pub(crate) mod data;
+mod gate;
 pub mod model;
 mod read;
 mod steps;

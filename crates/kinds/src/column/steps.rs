@@ -10,6 +10,7 @@ use super::casts::{Conversion, conversion};
 use super::{Column, NAME, data, read};
 use crate::model::ModelPart;
 use crate::constraint::table_of;
+use crate::gate::{Gap, GateCx};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Guard, Refusal, Sql, Stage, Work};
 use crate::table::relation;
@@ -164,17 +165,21 @@ impl Kind for ColumnKind {
         }
     }
 
+    fn gate(&self, gap: Gap<'_>, cx: &GateCx<'_>) -> Option<String> {
+        super::gate::judge(gap, cx)
+    }
+
     fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
         let Some(column) = object.get::<Column>() else { return Reaction::Keep };
         let follows = |change: &reconcile_catalog::Retype| {
             column.inherited && disturbed.get::<Column>().is_some() && change.from == column.ty
         };
         match by {
-            Disturbance::Retyped(change) if follows(change) => Reaction::Follow(reconcile_catalog::Retype {
+            Disturbance::Retyped(change) if follows(change) => Reaction::Follow(Box::new(reconcile_catalog::Retype {
                 address: object.address.clone(),
                 through: object.address.clone(),
-                ..change.clone()
-            }),
+                ..(**change).clone()
+            })),
             Disturbance::Retyped(_) if column.generated.is_some() => Reaction::Refuse(format!(
                 "{} is generated from it, and PostgreSQL does not alter the type of a column that a generated column \
                  reads; drop the generated column first and add it again afterwards",
@@ -204,12 +209,11 @@ pub(super) fn heirs<'a>(address: &Address, cx: &Cx<'a>) -> Vec<(&'a Object, &'a 
     let mut queue = vec![address.clone()];
     while let Some(parent) = queue.pop() {
         for child in cx.live.dependents(&parent) {
-            if let Some(column) = child.get::<Column>().filter(|c| c.inherited) {
-                if out.iter().all(|(o, _)| o.address != child.address) {
+            if let Some(column) = child.get::<Column>().filter(|c| c.inherited)
+                && out.iter().all(|(o, _)| o.address != child.address) {
                     out.push((child, column));
                     queue.push(child.address.clone());
                 }
-            }
         }
     }
     out.sort_by(|a, b| a.0.address.cmp(&b.0.address));

@@ -10,6 +10,7 @@ use super::sql::list;
 use super::{Constraint, NAME, Rule, data, definition, read, table_of};
 use crate::model::ModelPart;
 use crate::column;
+use crate::gate::{Gap, GateCx};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
 use crate::table::{Table, is_inline, relation};
@@ -306,6 +307,19 @@ impl Kind for ConstraintKind {
         Ok(vec![Stage::transaction(vec![target.rename(live.address.name(), to)])])
     }
 
+    /// A missing constraint lets more rows in, an extra or another one may refuse what the
+    /// application writes.
+    fn gate(&self, gap: Gap<'_>, _cx: &GateCx<'_>) -> Option<String> {
+        match gap {
+            Gap::Missing(_) => None,
+            Gap::Extra(object) => Some(format!("rows that the application writes may fail it: {}", self.describe(object))),
+            Gap::Different { live, properties, .. } => {
+                let harmless = properties.iter().all(|p| matches!(p.name, "validated" | "deferrable"));
+                (!harmless).then(|| format!("it is another one: {}", self.describe(live)))
+            }
+        }
+    }
+
     fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {
         let Some(constraint) = object.get::<Constraint>() else { return Reaction::Keep };
         match (by, &constraint.rule) {
@@ -319,7 +333,13 @@ impl Kind for ConstraintKind {
                 let own = table_of(&object.address);
                 let changes = column::column_retypes(cx.retypes);
                 let read = reconcile_sql::retype::retype(expression, Some(&relation(&own)), &changes);
-                if read.text == *expression {
+                if read.meets_other {
+                    Reaction::Refuse(format!(
+                        "{} compares the column with another one that keeps the old type; drop it or write it anew in \
+                         the model",
+                        object.address
+                    ))
+                } else if read.text == *expression {
                     Reaction::Keep // PostgreSQL parses it again for the new type.
                 } else if read.compares_order {
                     Reaction::Refuse(format!(

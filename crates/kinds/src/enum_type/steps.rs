@@ -10,6 +10,7 @@ use super::{EnumType, NAME, read};
 use crate::model::ModelPart;
 use crate::column::Column;
 use crate::function::Function;
+use crate::gate::{Gap, GateCx};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::{After, Alteration, Cx, Disturbance, How, Kind, Reaction};
@@ -146,6 +147,18 @@ impl Kind for EnumTypeKind {
             users.push("the model".to_owned());
         }
         Some(users)
+    }
+
+    fn gate(&self, gap: Gap<'_>, _cx: &GateCx<'_>) -> Option<String> {
+        match gap {
+            Gap::Missing(_) => Some("it is missing".to_owned()),
+            Gap::Different { live, desired, .. } => {
+                let missing: Vec<String> =
+                    labels(desired).iter().filter(|l| !labels(live).contains(l)).map(|l| quote_literal(l)).collect();
+                (!missing.is_empty()).then(|| format!("it lacks {}", missing.join(", ")))
+            }
+            Gap::Extra(_) => None,
+        }
     }
 
     fn react(&self, _object: &Object, _disturbed: &Object, _by: &Disturbance, _cx: &Cx<'_>) -> Reaction {

@@ -9,6 +9,7 @@ use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 use super::{Index, KeyPart, NAME, qualified, read, sql};
 use crate::model::ModelPart;
 use crate::constraint::SUCCESSOR;
+use crate::gate::{Gap, GateCx};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Preflight, Refusal, Sql, Stage, Work};
 use crate::table::{Table, relation};
@@ -194,6 +195,14 @@ impl Kind for IndexKind {
 
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         Ok(vec![Stage::transaction(vec![rename(&live.address, &qualified(&live.address), to)])])
+    }
+
+    /// Only a unique index refuses rows; an invalid one may.
+    fn gate(&self, gap: Gap<'_>, _cx: &GateCx<'_>) -> Option<String> {
+        let (Gap::Extra(live) | Gap::Different { live, .. }) = gap else { return None };
+        live.get::<Index>().filter(|i| i.unique).map(|_| {
+            format!("rows that the application writes may fail it: {}", self.describe(live))
+        })
     }
 
     fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {

@@ -47,3 +47,49 @@ pub fn fields_of(
         .flat_map(|part| part.fields().iter().map(move |field| (part, field)))
         .filter(move |(_, field)| field.of.iter().any(|of| of.name == form.name))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn keys_are_declared_once_and_described() {
+        for kind in KINDS {
+            let Some(part) = kind.model() else { continue };
+            for field in part.fields() {
+                assert!(field.doc.ends_with('.'), "{}", field.name);
+                assert!(!field.late || field.section, "{} is read with its own kind", field.name);
+                for form in field.of {
+                    let declared = fields_of(form).filter(|(_, other)| other.name == field.name);
+                    assert_eq!(declared.count(), 1, "{} of {}", field.name, form.called);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn every_form_is_reached_from_the_file() {
+        fn collect(shape: &'static Shape, seen: &mut BTreeSet<&'static str>) {
+            match shape {
+                Shape::Object(form) => walk(form, seen),
+                Shape::List(of) | Shape::Map(of) | Shape::Named(of) => collect(of, seen),
+                Shape::OneOf(shapes) => shapes.iter().for_each(|shape| collect(shape, seen)),
+                _ => {}
+            }
+        }
+        fn walk(form: &'static Form, seen: &mut BTreeSet<&'static str>) {
+            if seen.insert(form.name) {
+                fields_of(form).for_each(|(_, field)| collect(&field.shape, seen));
+            }
+        }
+        let mut seen = BTreeSet::new();
+        walk(&FILE, &mut seen);
+        let parts = KINDS.iter().filter_map(|kind| kind.model());
+        let declared = parts.flat_map(|part| part.fields().iter().flat_map(|field| field.of));
+        for form in declared {
+            assert!(seen.contains(form.name), "no key leads to {}", form.called);
+        }
+    }
+}

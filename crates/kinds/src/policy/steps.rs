@@ -83,6 +83,17 @@ impl Kind for PolicyKind {
         let changes = column::column_retypes(cx.retypes);
         let own = relation(&object.address);
         let order_changes = cx.retypes.changes.iter().any(|c| column::order_changes(&c.from, &c.to));
+        let meets = policy
+            .using
+            .iter()
+            .chain(&policy.check)
+            .any(|text| reconcile_sql::retype::retype(text, Some(&own), &changes).meets_other);
+        if meets {
+            return Reaction::Refuse(format!(
+                "{} compares the column with another one that keeps the old type; drop it or write it anew",
+                object.address
+            ));
+        }
         let ordered = policy
             .using
             .iter()

@@ -1,5 +1,6 @@
 //! Tables, partitioned ones and partitions included.
 
+mod gate;
 pub mod model;
 pub(crate) mod read;
 mod steps;
@@ -61,11 +62,10 @@ pub fn scope(table: &Address, catalogs: &[&Catalog]) -> Scope {
     let mut columns = Vec::new();
     for catalog in catalogs {
         for object in catalog.children(table) {
-            if let Some(column) = object.get::<Column>() {
-                if seen.insert(object.address.name().to_owned()) {
+            if let Some(column) = object.get::<Column>()
+                && seen.insert(object.address.name().to_owned()) {
                     columns.push((object.address.name().to_owned(), column.ty.clone()));
                 }
-            }
         }
     }
     Scope {

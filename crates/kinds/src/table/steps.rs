@@ -9,6 +9,7 @@ use super::{NAME, Table, read, relation};
 use crate::model::ModelPart;
 use crate::column::{self, Column};
 use crate::constraint::{self, Constraint, Rule};
+use crate::gate::{Gap, GateCx, Probe};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
@@ -129,6 +130,18 @@ impl Kind for TableKind {
         let summary = format!("rename table {} to {to}", live.address.short());
         let action = Action::new(&live.address, summary, sql).locking(name, LockLevel::AccessExclusive);
         Ok(vec![Stage::transaction(vec![action])])
+    }
+
+    fn gate(&self, gap: Gap<'_>, _cx: &GateCx<'_>) -> Option<String> {
+        match gap {
+            Gap::Missing(_) => Some("it is missing".to_owned()),
+            Gap::Different { .. } => Some("its row security is another".to_owned()),
+            Gap::Extra(_) => None,
+        }
+    }
+
+    fn probes(&self, desired: &Object, cx: &GateCx<'_>) -> Vec<Probe> {
+        super::gate::probes(desired, cx)
     }
 
     fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {

@@ -29,6 +29,12 @@ pub(crate) fn react_to_query(address: &Address, query: &str, by: &Disturbance, c
              drop it, or write its query anew"
         ));
     }
+    if read.meets_other {
+        return Reaction::Refuse(format!(
+            "{address} compares the column with another one that keeps the old type, and there is no operator for the \
+             two; give the other column its new type too, drop it, or write its query anew"
+        ));
+    }
     let mut warnings = Vec::new();
     if order_changes && read.sorts {
         warnings.push(format!("{address} sorts by the column: enum order becomes the order of the new type"));

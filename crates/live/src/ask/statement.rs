@@ -110,5 +110,8 @@ pub(super) fn output(plan: &Value) -> Option<Vec<&str>> {
 /// Whether a plan runs queries inside of expressions, which then print as numbers.
 pub(super) fn has_sub_plan(plan: &Value) -> bool {
     plan.get("Subplan Name").is_some()
-        || plan.get("Plans").and_then(Value::as_array).is_some_and(|plans| plans.iter().any(has_sub_plan))
+        || plan
+            .get("Plans")
+            .and_then(Value::as_array)
+            .is_some_and(|plans| plans.iter().any(has_sub_plan))
 }

@@ -19,6 +19,9 @@ pub(super) struct Text {
     pub(super) qualified: BTreeMap<String, BTreeSet<String>>,
     /// What stands before each sub-select: `exists`, `in`, or nothing.
     pub(super) sub_selects: Vec<String>,
+    /// All collations that are named, in order; plans do not print them, because the planner makes
+    /// a relabelling of each (`eval_const_expressions`, `T_CollateExpr`).
+    pub(super) collations: Vec<String>,
     /// All literals, in the order of their text.
     literals: Vec<String>,
     /// Words that a plan does not show the meaning of.
@@ -44,6 +47,7 @@ impl Text {
             names: BTreeSet::new(),
             qualified: BTreeMap::new(),
             sub_selects: Vec::new(),
+            collations: Vec::new(),
             literals: Vec::new(),
             clauses: Vec::new(),
             sql: sql.clone(),
@@ -59,6 +63,11 @@ impl Text {
             match token.kind {
                 TokenKind::Operator if token.text == "::" => at = after_type(tokens, at + 1) - 1,
                 TokenKind::Word if token.is("as") => at = after_type(tokens, at + 1) - 1,
+                TokenKind::Word if token.is("collate") => {
+                    let end = after_type(tokens, at + 1);
+                    self.collations.extend(tokens[end - 1].ident());
+                    at = end - 1;
+                }
                 TokenKind::Operator => {
                     self.names.insert(token.text.to_owned());
                 }
@@ -69,6 +78,7 @@ impl Text {
             }
             at += 1;
         }
+        self.collations.sort();
         self.literals.sort();
         self.clauses.sort();
     }
@@ -83,8 +93,10 @@ impl Text {
         }
         if token.kind == TokenKind::Word {
             if starts_query(token) && at > 0 && tokens[at - 1].is("(") {
-                let before = at.checked_sub(2).map(|i| tokens[i].text.to_lowercase()).unwrap_or_default();
-                let says = ["exists", "in", "any", "some", "all", "array"].contains(&before.as_str());
+                let before =
+                    at.checked_sub(2).map(|i| tokens[i].text.to_lowercase()).unwrap_or_default();
+                let says =
+                    ["exists", "in", "any", "some", "all", "array"].contains(&before.as_str());
                 self.sub_selects.push(if says { before } else { String::new() });
             }
             if OPAQUE.contains(&name.as_str()) || matches!(name.as_str(), "limit" | "fetch") {
@@ -191,7 +203,8 @@ mod tests {
 
     #[test]
     fn names_without_types() {
-        let text = Text::new("app.f(x)::public.citext = CAST(y AS numeric(10, 2)) AND \"Z\" === 1").unwrap();
+        let text = Text::new("app.f(x)::public.citext = CAST(y AS numeric(10, 2)) AND \"Z\" === 1")
+            .unwrap();
         let names: Vec<&str> = text.names.iter().map(String::as_str).collect();
         assert_eq!(names, ["=", "===", "Z", "and", "app", "cast", "f", "x", "y"]);
         assert!(text.qualified["f"].contains("app"));
@@ -201,7 +214,8 @@ mod tests {
 
     #[test]
     fn sub_selects() {
-        let text = Text::new("EXISTS (SELECT 1 FROM t) AND x IN (VALUES (1)) AND (select 2) > 1").unwrap();
+        let text =
+            Text::new("EXISTS (SELECT 1 FROM t) AND x IN (VALUES (1)) AND (select 2) > 1").unwrap();
         assert_eq!(text.sub_selects, ["exists", "in", ""]);
         assert!(!Text::new("x > '1'::time with time zone").unwrap().has_query());
         assert!(!text.is_told_by_plan(&text, false) && text.is_told_by_plan(&text, true));

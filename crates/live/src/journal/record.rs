@@ -2,7 +2,7 @@
 
 use reconcile_plan::{Batch, Plan, Step};
 use reconcile_sql::quote_literal;
-use sea_query::{Expr, ExprTrait, PostgresQueryBuilder, Query, QueryStatementWriter as _};
+use sea_query::{Expr, ExprTrait, PostgresQueryBuilder, Query};
 
 use super::{Journal, Saved};
 

@@ -47,7 +47,8 @@ pub(crate) fn fixtures() -> PathBuf {
 /// Every fixture: `production`, …, and `variants/partitioned`, …
 pub(crate) fn all_fixtures() -> Vec<PathBuf> {
     let list = |folder: PathBuf| -> Vec<PathBuf> {
-        let entries = std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
+        let entries =
+            std::fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display()));
         entries.map(|entry| entry.unwrap().path()).collect()
     };
     let mut all = list(fixtures().join("messages"));

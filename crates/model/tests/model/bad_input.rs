@@ -90,6 +90,14 @@ const CASES: &[(&str, &str)] = &[
     ),
     ("default: .inf", "tables:\n  t:\n    columns:\n      at: {type: real, default: .inf}\n"),
     (
+        "default: a date",
+        "tables:\n  t:\n    columns:\n      at: {type: date, default: 2026-01-01}\n",
+    ),
+    (
+        "columns of the wrong shape and no more",
+        "tables:\n  t:\n    columns: [id]\n    primary_key: [id]\n",
+    ),
+    (
         "a flow value cut by a comma",
         "tables:\n  t:\n    columns:\n      price: {type: numeric(10, 2), nullable: false}\n",
     ),

@@ -53,6 +53,15 @@ fn plain(node: &Node, reader: &mut ModelReader<'_>) -> Option<String> {
         }
         Meaning::Text => {
             let text = reader.expression(node)?;
+            if is_date_or_time(&text) {
+                let problem = Problem::new(
+                    "default",
+                    format!("`{text}` is arithmetic in SQL, not a date or time"),
+                );
+                let help = format!("write \"'{text}'\" or {{value: \"{text}\"}}");
+                reader.problem(problem.at(node.span, "numbers and signs").help(help));
+                return None;
+            }
             match bare_word(&text)? {
                 Bare::Expression => Some(text),
                 Bare::Null => None,
@@ -63,6 +72,13 @@ fn plain(node: &Node, reader: &mut ModelReader<'_>) -> Option<String> {
             }
         }
     }
+}
+
+fn is_date_or_time(text: &str) -> bool {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let parts = |sign: char| text.split(sign).filter(|part| digits(part)).count();
+    let all = |sign: char| parts(sign) == text.split(sign).count();
+    (all('-') && parts('-') == 3) || (all(':') && (2..=3).contains(&parts(':')))
 }
 
 enum Bare {

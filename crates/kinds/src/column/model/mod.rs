@@ -8,7 +8,7 @@ use std::sync::Arc;
 use reconcile_catalog::{Address, Object};
 use reconcile_sql::QName;
 use reconcile_sql::ident::split_qualified;
-use reconcile_yaml::{Entry, Node, Problem, Span};
+use reconcile_yaml::{Entry, Node, Problem, Span, Value};
 
 use super::{Column, Identity};
 use crate::constraint;
@@ -87,7 +87,10 @@ impl ModelPart for ColumnModel {
         let is_absent = |node: &Node| node.get("absent").and_then(Node::flag) == Some(true);
         let entries = entry.value.entries();
         let stated = entries.iter().filter(|e| !is_absent(&e.value)).map(|e| e.key.text.clone());
-        reader.set_columns(table, stated.collect());
+        // Columns of the wrong shape are not known to be missing.
+        if entry.value.is_null() || matches!(entry.value.value, Value::Mapping(_)) {
+            reader.set_columns(table, stated.collect());
+        }
         let key_columns = constraint::model::key_columns(at.node);
         let mut position = 0;
         for Entry { key, value } in entries {

@@ -276,15 +276,16 @@ impl<'a> Draft<'_, 'a> {
         let node = self.item.node;
         let source = node.get("expression").unwrap_or(node);
         let expression = reader.expression(source)?;
-        if let [first, second, ..] = significant(&expression).as_slice() {
-            if first.is("check") && second.is("(") {
-                reader.problem(
-                    Problem::new("expression", "a check is the condition alone")
-                        .at(source.within(0, first.text.len()), "not part of the condition")
-                        .help("leave out CHECK and the parentheses around the condition"),
-                );
-                return None;
-            }
+        if let [first, second, ..] = significant(&expression).as_slice()
+            && first.is("check")
+            && second.is("(")
+        {
+            reader.problem(
+                Problem::new("expression", "a check is the condition alone")
+                    .at(source.within(0, first.text.len()), "not part of the condition")
+                    .help("leave out CHECK and the parentheses around the condition"),
+            );
+            return None;
         }
         let columns = reader.columns(self.table).unwrap_or_default();
         let named: Vec<String> =
