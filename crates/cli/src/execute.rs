@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reconcile_catalog::fingerprint;
+use reconcile_diff::Change as DiffChange;
 use reconcile_live::apply::{Applied, Cause, Job, Settings, Stopped, apply};
 use reconcile_live::connect::{Engine, Session};
 use reconcile_live::derive::Derived;
@@ -209,14 +210,25 @@ fn failure(stopped: &Stopped, plan: &Plan) -> Failure {
     Failure::partial(trouble.also(&words.join("\n")))
 }
 
-/// Derives the plan once more and demands that it is empty.
+/// Derives the plan once more and demands that nothing is left to do.
+///
+/// What is put back to the letter may be spelt anew by the server (it deparses some expressions in
+/// another way once it has read its own text), so a difference that nothing proves is none here.
 pub(crate) async fn prove(
     session: &mut Session,
     derive: impl AsyncFn(&mut Session) -> Result<Derived, Failure>,
     applied: &Applied,
+    exact: bool,
 ) -> Result<(), Failure> {
     let derived = derive(session).await.map_err(|failure| Failure { exit: Exit::Partial, ..failure })?;
-    if derived.plan.is_empty() {
+    let proven = |change: &DiffChange| match change {
+        DiffChange::Alter { desired, live, properties } => {
+            desired != live || properties.iter().any(|property| property.proven)
+        }
+        DiffChange::Create(_) | DiffChange::Drop(_) => true,
+    };
+    let respelt = |plan: &Plan| plan.batches.is_empty() && !plan.changes.iter().any(proven);
+    if derived.plan.is_empty() || (exact && respelt(&derived.plan)) {
         return Ok(());
     }
     let steps = derived.plan.steps().map(|step| format!("  {}", step.summary.join("; ")));

@@ -37,8 +37,14 @@ impl Matches {
         let Some(parent) = object.parent.as_ref().and_then(|p| self.live.get(p)) else {
             return object.address.clone();
         };
-        if object.address.target().is_some() {
-            return Address::belonging_to(object.address.kind(), parent);
+        if let Some(target) = object.address.target() {
+            if object.parent.as_ref() == Some(&target) {
+                return Address::belonging_to(object.address.kind(), parent);
+            }
+            // It belongs to something inside its parent that is no object: a view's column.
+            let inside = target.path().iter().skip(object.parent.as_ref().map_or(0, |p| p.path().len()));
+            let path: Vec<String> = parent.path().iter().chain(inside).cloned().collect();
+            return Address::belonging_to(object.address.kind(), &Address::new(target.kind(), path));
         }
         if parent.path().len() + 1 == object.address.path().len() {
             return parent.child(object.address.kind(), object.address.name());
@@ -98,7 +104,7 @@ impl Matches {
     }
 
     /// Live objects whose name goes to another live object.
-    pub(crate) fn displaced(&self) -> impl Iterator<Item = &Address> {
+    pub fn displaced(&self) -> impl Iterator<Item = &Address> {
         self.displaced.iter()
     }
 

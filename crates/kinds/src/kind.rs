@@ -58,11 +58,19 @@ pub trait Kind: Sync {
     /// If it cannot be removed, with the reason.
     fn drop(&self, object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal>;
 
-    /// The steps that give a live object its desired properties. The name is right already.
+    /// How a live object gets its desired properties.
+    fn replacement(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Replacement {
+        Replacement::None
+    }
+
+    /// The steps that give a live object its desired properties. The name is right already. Not
+    /// asked for what is [`Replacement::Rebuilt`].
     ///
     /// # Errors
     /// If that cannot be done, with the reason.
-    fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal>;
+    fn alter(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        Err(Refusal::new(&change.live.address, format!("a {} cannot be altered", self.name())))
+    }
 
     /// The steps that give a live object another name.
     ///
@@ -106,6 +114,17 @@ pub enum How {
     Online,
     /// It is locked by the same transaction, or nobody knows it yet.
     Within,
+}
+
+/// What becomes of the object itself when its properties change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Replacement {
+    /// It stays, and so does what belongs to it.
+    None,
+    /// Its steps put another object in its place: what belongs to it (a comment) is made again.
+    Replaced,
+    /// It is dropped and made again in one transaction, with everything that depends on it.
+    Rebuilt,
 }
 
 /// The live objects as they are after the plan.

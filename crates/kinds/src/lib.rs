@@ -28,7 +28,7 @@ pub mod trigger;
 pub mod view;
 
 pub use cx::{Cx, Facts, RelationSize};
-pub use kind::{After, Alteration, Disturbance, How, Kind, Reaction};
+pub use kind::{After, Alteration, Disturbance, How, Kind, Reaction, Replacement};
 pub use read::{ObjectId, ReadError, Reader, Row, dependencies};
 pub use registry::{KINDS, kind};
 pub use step::{Action, Guard, Place, Preflight, Proof, Refusal, RelationLock, Sql, Stage, Work};

@@ -12,6 +12,9 @@ use reconcile_kinds::KINDS;
 /// The crates that work for every kind alike.
 const PHASES: &[&str] = &["catalog", "diff", "plan", "report", "live", "model"];
 
+/// What the functions that read a column of a row by its name are called.
+const ACCESSORS: &[&str] = &["get", "text", "yes", "number", "required", "parsed"];
+
 fn crates() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
@@ -127,6 +130,16 @@ fn offences(source: &str, modules: &[String]) -> Vec<(usize, String)> {
                             .strip_prefix(name)
                             .is_some_and(|rest| rest.starts_with(':') && !rest.starts_with(": "))
                 });
+                let other = |at: usize| match pieces.get(at) {
+                    Some((_, Piece::Other(c))) => *c,
+                    _ => ' ',
+                };
+                // `row.get("owner")` is the name of a result's column, `{"enum": …}` a key of JSON.
+                let accessor = at >= 2
+                    && other(at - 1) == '('
+                    && matches!(&pieces[at - 2].1, Piece::Word(w) if ACCESSORS.contains(&w.as_str()));
+                let key = other(at + 1) == ':';
+                let named = named.filter(|_| !accessor && !key);
                 out.extend(named.map(|_| (*line, format!("{text:?}"))));
             }
             // `reconcile_kinds::column`, and in braces `reconcile_kinds::{column, …}`.
@@ -201,6 +214,8 @@ fn the_guard_sees_what_it_shall() {
         "use reconcile_kinds::{Cx, Facts}; let table = 1;",
         "let c = '\"'; let column = \"x\";",
         "let text = \"\\\"\"; column()",
+        "row.get(\"column\")",
+        "json!({\"table\": words})",
         "fn f() {}\n#[cfg(test)]\nmod tests { \"column\" }",
     ] {
         assert_eq!(seen(source), 0, "{source}");

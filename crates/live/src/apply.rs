@@ -117,10 +117,7 @@ pub async fn apply(
     }
     let mut interrupt = interrupt.clone();
     let patience = job.settings.lease_wait;
-    let taken = tokio::select! {
-        taken = Lease::take(session, &job.journal, &job.tool, patience) => taken,
-        () = interrupt.raised() => return Err(early(Cause::Interrupted)),
-    };
+    let taken = Lease::take(session, &job.journal, &job.tool, patience, &mut interrupt).await;
     let lease = taken.map_err(|error| early(refused(error)))?;
     failpoint::reach("lease");
     let mut applying = Applying {
@@ -167,6 +164,7 @@ fn refused(error: LeaseError) -> Cause {
             Cause::Connection(error)
         }
         LeaseError::Journal(error) => Cause::Journal(error),
+        LeaseError::Interrupted => Cause::Interrupted,
         error => Cause::Lease(error),
     }
 }
@@ -258,7 +256,7 @@ impl Applying<'_> {
     async fn small(&mut self, statements: Vec<String>) -> Result<(), Cause> {
         let statements = [self.lease.check()].into_iter().chain(statements);
         let message = message::small(self.session.preamble(), statements);
-        let sent = interrupt::send(self.session, &message.sql(), &mut self.interrupt, None).await;
+        let sent = interrupt::send(self.session, &message.sql(), &mut self.interrupt).await;
         match sent {
             Ok(_) => Ok(()),
             Err(error) => Err(self.failed(error, &message).await),

@@ -24,6 +24,8 @@ use crate::connect::Session;
 use crate::error::{Error, ServerError};
 use crate::reading::{self, Limits};
 use crate::rows::ResultSet;
+pub(crate) use text::contained;
+
 use statement::{Pair, Statement, alone, has_sub_plan, output, plan, together};
 
 /// A statement's list of outputs has 1664 places at most (`MaxTupleAttributeNumber`).

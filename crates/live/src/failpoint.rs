@@ -4,7 +4,7 @@
 
 /// The variable that names the place to stop at: `batch.2.sent`.
 #[cfg(feature = "failpoints")]
-pub const STOP_AT: &str = "RECONCILE_STOP_AT";
+const STOP_AT: &str = "RECONCILE_STOP_AT";
 
 /// Ends the process here, without any clearing up, if the environment asks for it.
 #[cfg(feature = "failpoints")]

@@ -81,6 +81,11 @@ pub async fn introspect(session: &mut Session, options: &ReadOptions) -> Result<
                 session.rollback().await?;
                 if error.is_lock_timeout() {
                     let blockers = blockers_of_readers(session).await?;
+                    // Who held it has let go a moment ago.
+                    if blockers.is_empty() && attempt < ATTEMPTS {
+                        last = Some(error);
+                        continue;
+                    }
                     let doing = "reading the catalog".to_owned();
                     return Err(Error::Blocked { doing, blockers, error });
                 }

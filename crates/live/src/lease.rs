@@ -12,6 +12,7 @@ use reconcile_sql::literal::dollar_quote;
 use reconcile_sql::quote_literal;
 use sea_query::{Expr, ExprTrait, PostgresQueryBuilder, Query};
 
+use crate::apply::Interrupt;
 use crate::connect::Session;
 use crate::error::Error;
 use crate::journal::{Journal, JournalError};
@@ -49,6 +50,9 @@ pub enum LeaseError {
         /// Its process on the server.
         pid: Option<i32>,
     },
+    /// Somebody asked to stop while it was waited for.
+    #[error("interrupted")]
+    Interrupted,
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalError),
@@ -74,7 +78,11 @@ impl Lease {
         journal: &Journal,
         tool: &str,
         patience: Duration,
+        interrupt: &mut Interrupt,
     ) -> Result<Self, LeaseError> {
+        if interrupt.is_raised() {
+            return Err(LeaseError::Interrupted);
+        }
         // A server that looks after its client ends our session soon after we were killed.
         if session.version >= 140_000 {
             let sql = "SET client_connection_check_interval = '1s'";
@@ -94,7 +102,9 @@ impl Lease {
                 // The holder went between the two questions.
                 continue;
             }
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            if !interrupt.sleep(Duration::from_millis(100)).await {
+                return Err(LeaseError::Interrupted);
+            }
         }
         let lease = Self::raise_fence(session, journal, tool).await;
         if lease.is_err() {
@@ -145,9 +155,7 @@ impl Lease {
         };
         let number = |row: usize| rows.get(row).and_then(|row| row.at(0)?.parse().ok());
         match (number(0), number(1)) {
-            (Some(fence), Some(next_run)) => {
-                Ok(Self { journal: journal.clone(), fence, next_run })
-            }
+            (Some(fence), Some(next_run)) => Ok(Self { journal: journal.clone(), fence, next_run }),
             _ => Err(journal.without_lease_row().into()),
         }
     }

@@ -26,10 +26,7 @@ impl Mark {
     ///
     /// # Errors
     /// If the server cannot be asked.
-    pub async fn take(
-        session: &mut Session,
-        addresses: &BTreeSet<Address>,
-    ) -> Result<Self, Error> {
+    pub async fn take(session: &mut Session, addresses: &BTreeSet<Address>) -> Result<Self, Error> {
         Self::of_names(session, names(addresses)).await
     }
 
@@ -111,23 +108,23 @@ fn expression(names: &BTreeSet<QName>) -> String {
     }
     let wanted: Vec<String> = names
         .iter()
-        .map(|name| {
-            format!("({}, {})", quote_literal(&name.namespace), quote_literal(&name.name))
-        })
+        .map(|name| format!("({}, {})", quote_literal(&name.namespace), quote_literal(&name.name)))
         .collect();
     let wanted = wanted.join(", ");
     // (a kind of line, the rows, the condition that ties them to r or ty)
     let hanging = [
         ("attribute", "pg_attribute x ON x.attrelid = r.oid", "x.attnum"),
         ("default", "pg_attrdef x ON x.adrelid = r.oid", "x.oid"),
-        ("constraint", "pg_constraint x ON r.oid IN (x.conrelid, x.confrelid)", "x.oid"),
-        ("trigger", "pg_trigger x ON x.tgrelid = r.oid", "x.oid"),
-        ("policy", "pg_policy x ON x.polrelid = r.oid", "x.oid"),
+        ("constraints", "pg_constraint x ON x.conrelid = r.oid", "x.oid"),
+        ("references", "pg_constraint x ON x.confrelid = r.oid", "x.oid"),
+        ("triggers", "pg_trigger x ON x.tgrelid = r.oid", "x.oid"),
+        ("policies", "pg_policy x ON x.polrelid = r.oid", "x.oid"),
         ("rule", "pg_rewrite x ON x.ev_class = r.oid", "x.oid"),
-        ("child", "pg_inherits x ON r.oid IN (x.inhrelid, x.inhparent)", "x.inhrelid"),
+        ("parents", "pg_inherits x ON x.inhrelid = r.oid", "x.inhparent"),
+        ("children", "pg_inherits x ON x.inhparent = r.oid", "x.inhrelid"),
         ("statistics", "pg_statistic_ext x ON x.stxrelid = r.oid", "x.oid"),
         (
-            "comment",
+            "comments",
             "pg_description x ON x.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass \
              AND x.objoid = r.oid",
             "x.objsubid",
@@ -159,7 +156,7 @@ fn expression(names: &BTreeSet<QName>) -> String {
          JOIN pg_catalog.pg_class c USING (oid){hanging} \
          UNION ALL SELECT pg_catalog.concat_ws(' ', 'index', x.relname, x.reloptions, \
          pg_catalog.to_jsonb(i) - 'indcheckxmin') FROM r \
-         JOIN pg_catalog.pg_index i ON r.oid IN (i.indrelid, i.indexrelid) \
+         JOIN pg_catalog.pg_index i ON i.indrelid = r.oid \
          JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid \
          UNION ALL SELECT pg_catalog.concat_ws(' ', 'type', ty.oid, x.xmin) FROM ty \
          JOIN pg_catalog.pg_type x USING (oid) \

@@ -7,8 +7,9 @@ use std::fmt;
 use std::time::Duration;
 
 use reconcile_kinds::Preflight;
-use reconcile_sql::{QName, quote_literal};
+use reconcile_sql::{LockLevel, QName, quote_ident, quote_literal};
 
+use crate::ask::contained;
 use crate::blockers::blockers;
 use crate::connect::Session;
 use crate::error::Error;
@@ -40,7 +41,9 @@ pub struct Unreadable {
 /// Why rows are out of sight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Hidden {
-    /// The role has no SELECT privilege on the relation.
+    /// The role has no USAGE privilege on the namespace.
+    NoUsage,
+    /// The role has no SELECT privilege on the relation, or not on the column.
     NoPrivilege,
     /// Row security shows the role some of the rows only.
     RowSecurity,
@@ -50,6 +53,13 @@ impl fmt::Display for Unreadable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { relation, role, why } = self;
         match why {
+            Hidden::NoUsage => {
+                let namespace = quote_ident(&relation.namespace);
+                write!(
+                    f,
+                    "{relation}: {role} may not use its namespace (GRANT USAGE ON SCHEMA {namespace} TO {role})"
+                )
+            }
             Hidden::NoPrivilege => {
                 write!(
                     f,
@@ -81,11 +91,12 @@ pub async fn preflight(session: &mut Session, checks: &[Preflight]) -> Result<Ve
     let mut unreadable: Vec<Unreadable> = Vec::new();
     let mut found = Vec::new();
     while !left.is_empty() {
-        match session.send_sets(&message(session, &left)).await {
+        let sql = message(session, &left)?;
+        let before = reading::begin_len(session) + 1;
+        match session.send_sets(&sql).await {
             Ok(sets) => {
-                for (check, set) in
-                    left.iter().zip(sets.iter().skip(reading::begin_len(session) + 1))
-                {
+                // Two statements for each: its search_path, and itself.
+                for (check, set) in left.iter().zip(sets.iter().skip(before + 1).step_by(2)) {
                     let value = |at: usize| {
                         let row = &set.rows[at];
                         let count = row.at(1).and_then(|n| n.parse().ok()).unwrap_or(0);
@@ -103,13 +114,13 @@ pub async fn preflight(session: &mut Session, checks: &[Preflight]) -> Result<Ve
             }
             Err(Error::Server(error)) => {
                 session.rollback().await?;
-                let at = error.statement_index.checked_sub(reading::begin_len(session) + 1);
-                let Some(check) = at.and_then(|at| left.get(at)) else {
+                let at = error.statement_index.checked_sub(before);
+                let Some(check) = at.and_then(|at| left.get(at / 2)) else {
                     return Err(Error::Server(error));
                 };
                 let relation = check.relation.clone();
                 if error.is_lock_timeout() {
-                    let wanted = [(relation.clone(), reconcile_sql::LockLevel::AccessShare)];
+                    let wanted = [(relation.clone(), LockLevel::AccessShare)];
                     let blockers = blockers(session, &wanted, &[]).await?;
                     let doing = format!("looking at the rows of {relation}");
                     return Err(Error::Blocked { doing, blockers, error });
@@ -132,28 +143,34 @@ pub async fn preflight(session: &mut Session, checks: &[Preflight]) -> Result<Ve
     Err(Error::Unreadable(unreadable))
 }
 
-fn message(session: &Session, checks: &[&Preflight]) -> String {
+fn message(session: &Session, checks: &[&Preflight]) -> Result<String, Error> {
     // No limit of time: it holds nobody up, and it can be cancelled.
     let limits = Limits { lock: LOCK_TIMEOUT, statement: Duration::ZERO };
     let mut sql = reading::begin(session, limits);
     // With row_security off, a policy that would hide rows is an error.
     sql.push_str("SET LOCAL row_security = off; ");
     for check in checks {
+        // The conditions of a model are part of it.
+        let question = contained(&check.sql).ok_or_else(|| Error::Protocol {
+            target: session.target.display(),
+            reason: format!("what is asked of {} is not one statement", check.relation),
+        })?;
+        let path = reading::search_path(&check.relation.namespace);
+        let most = MOST_VALUES + 1;
         sql.push_str(&format!(
-            "SELECT * FROM ({}) AS found LIMIT {}; ",
-            check.sql,
-            MOST_VALUES + 1
+            "SET LOCAL search_path = {path}; SELECT * FROM ({question}) AS found LIMIT {most}; "
         ));
     }
     sql.push_str("COMMIT");
-    sql
+    Ok(sql)
 }
 
 async fn why_hidden(session: &mut Session, relation: &QName) -> Result<Hidden, Error> {
     let begin = reading::begin(session, Limits { lock: LOCK_TIMEOUT, statement: LOCK_TIMEOUT });
     // By OID: a name would need USAGE on the namespace.
     let sql = format!(
-        "{begin}SELECT has_schema_privilege(n.oid, 'USAGE') AND has_any_column_privilege(c.oid, 'SELECT') AS readable, \
+        "{begin}SELECT has_schema_privilege(n.oid, 'USAGE') AS usable, \
+         has_any_column_privilege(c.oid, 'SELECT') AS readable, \
          row_security_active(c.oid) AS secured FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE n.nspname = {} AND c.relname = {}; COMMIT",
         quote_literal(&relation.namespace),
@@ -161,5 +178,9 @@ async fn why_hidden(session: &mut Session, relation: &QName) -> Result<Hidden, E
     );
     let rows = session.send(&sql).await?;
     let is = |column: &str| rows.first().and_then(|row| row.get(column)) == Some("t");
-    Ok(if is("readable") && is("secured") { Hidden::RowSecurity } else { Hidden::NoPrivilege })
+    Ok(match (is("usable"), is("readable"), is("secured")) {
+        (false, ..) => Hidden::NoUsage,
+        (true, true, true) => Hidden::RowSecurity,
+        (true, ..) => Hidden::NoPrivilege,
+    })
 }

@@ -49,9 +49,7 @@ pub enum StampError {
     #[error("there is no table alembic_version in the search_path, so nothing holds a revision")]
     NoTable,
     /// The role may not move it.
-    #[error(
-        "{role} may not move the revision: GRANT SELECT, UPDATE ON {table} TO {role}"
-    )]
+    #[error("{role} may not move the revision: GRANT SELECT, UPDATE ON {table} TO {role}")]
     NoPrivilege {
         /// The table.
         table: QName,
@@ -204,7 +202,15 @@ mod tests {
         let stamp = Stamp::parse("alembic=001_fix_priority_schema..004").unwrap();
         assert_eq!((stamp.from.as_str(), stamp.to.as_str()), ("001_fix_priority_schema", "004"));
         assert_eq!(stamp.reversed().to, "001_fix_priority_schema");
-        for wrong in ["", "alembic", "alembic=", "alembic=1", "alembic=..2", "alembic=1..", "alembic=1 ..2,3"] {
+        for wrong in [
+            "",
+            "alembic",
+            "alembic=",
+            "alembic=1",
+            "alembic=..2",
+            "alembic=1..",
+            "alembic=1 ..2,3",
+        ] {
             assert!(matches!(Stamp::parse(wrong), Err(StampError::Malformed { .. })), "{wrong}");
         }
         let error = Stamp::parse("flyway=1..2").unwrap_err();

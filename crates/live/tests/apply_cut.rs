@@ -17,7 +17,7 @@ use tokio::net::{TcpListener, TcpStream, UnixStream};
 
 /// When this text goes by, the connection hears nothing more, and ends a moment later. It is what
 /// the transaction of the second batch says to the journal.
-const CUT: &str = "\"batch\" = 2";
+const CUT: &str = "\"batch\" = (2)";
 
 /// Stands between the program and the server; returns its port.
 async fn proxy(socket: std::path::PathBuf, reachable: Arc<AtomicBool>) -> u16 {
@@ -96,7 +96,10 @@ async fn what_was_committed_unheard_is_found_out() {
         ]);
         let (result, _) = run(&mut session, &plan).await;
         let stopped = result.unwrap_err();
-        assert!(matches!(stopped.cause, Cause::Lost { certain: true, .. }), "{second}: {stopped:?}");
+        assert!(
+            matches!(stopped.cause, Cause::Lost { certain: true, .. }),
+            "{second}: {stopped:?}"
+        );
         let done: &[usize] = if is_done { &[1, 2] } else { &[1] };
         assert_eq!(stopped.done, done, "{second}");
         let run = Journal::named("reconcile").unwrap().runs(&mut session).await.unwrap().remove(0);

@@ -72,7 +72,9 @@ async fn an_old_snapshot_is_waited_for_and_its_holder_named() {
             "nothing" => assert!(stopped.leftovers.is_empty() && stopped.nothing_done),
             "f" => {
                 assert_eq!(stopped.leftovers.len(), 1, "{stopped:?}");
-                assert!(stopped.leftovers[0].words.contains("DROP INDEX CONCURRENTLY public.t_role"));
+                assert!(
+                    stopped.leftovers[0].words.contains("DROP INDEX CONCURRENTLY public.t_role")
+                );
                 assert!(!stopped.nothing_done);
             }
             other => panic!("{other}"),

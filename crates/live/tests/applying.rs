@@ -188,7 +188,10 @@ async fn locks_are_waited_for_and_the_holder_is_named() {
         let ((result, events), ()) = tokio::join!(run(&mut session, &plan_of_two), release);
         result.unwrap();
         let waits = format!("waits for {pid}");
-        assert!(events.contains(&waits) && events.contains(&"batch 1 again".to_owned()), "{events:?}");
+        assert!(
+            events.contains(&waits) && events.contains(&"batch 1 again".to_owned()),
+            "{events:?}"
+        );
 
         other.send("BEGIN; SELECT count(*) FROM t").await.unwrap();
         let plan = plan(vec![batch(vec![step(1, "ALTER TABLE public.t ADD COLUMN c int")])]);
@@ -330,10 +333,7 @@ async fn an_interruption_leaves_nothing_behind() {
         let mut session = session(&db.url()).await;
         let mut slow = batch(vec![step(2, "SELECT pg_sleep(30)")]);
         slow.hold = Duration::from_secs(60);
-        let plan = plan(vec![
-            batch(vec![step(1, "ALTER TABLE public.t ADD COLUMN a int")]),
-            slow,
-        ]);
+        let plan = plan(vec![batch(vec![step(1, "ALTER TABLE public.t ADD COLUMN a int")]), slow]);
         let mark = Mark::take(&mut session, &plan.touched).await.unwrap();
         let live = Catalog::new();
         let job_slow = job(&plan, &live, mark);
@@ -399,10 +399,8 @@ async fn a_session_that_is_terminated_is_told_truly_and_its_lease_taken_over() {
         assert_eq!((stopped.done.as_slice(), stopped.nothing_done), (&[1][..], false));
         assert_eq!(columns(&db).await, "id,role,a");
         // The session was replaced by a new one, and the next run goes on.
-        let rest = apply_kit::plan(vec![batch(vec![step(
-            1,
-            "ALTER TABLE public.t ADD COLUMN b int",
-        )])]);
+        let rest =
+            apply_kit::plan(vec![batch(vec![step(1, "ALTER TABLE public.t ADD COLUMN b int")])]);
         let (result, _) = run(&mut session, &rest).await;
         assert_eq!(result.unwrap().run, Some(2));
         let runs = journal().runs(&mut session).await.unwrap();
@@ -428,7 +426,10 @@ async fn privileges_for_the_journal_are_asked_for_by_name() {
         let stopped = result.unwrap_err();
         let words = stopped.to_string();
         assert!(stopped.is_refusal() && stopped.nothing_done);
-        assert!(words.contains(&format!("GRANT CREATE ON DATABASE {} TO {role}", db.name())), "{words}");
+        assert!(
+            words.contains(&format!("GRANT CREATE ON DATABASE {} TO {role}", db.name())),
+            "{words}"
+        );
 
         root.send("CREATE SCHEMA notes").await.unwrap();
         let elsewhere = |job: &mut reconcile_live::apply::Job<'_>| {
@@ -436,7 +437,10 @@ async fn privileges_for_the_journal_are_asked_for_by_name() {
         };
         let (result, _) = run_with(&mut plain, &plan, elsewhere).await;
         let words = result.unwrap_err().to_string();
-        assert!(words.contains(&format!("GRANT USAGE, CREATE ON SCHEMA notes TO {role}")), "{words}");
+        assert!(
+            words.contains(&format!("GRANT USAGE, CREATE ON SCHEMA notes TO {role}")),
+            "{words}"
+        );
         root.send(&format!("GRANT USAGE, CREATE ON SCHEMA notes TO {role}")).await.unwrap();
         run_with(&mut plain, &plan, elsewhere).await.0.unwrap();
 

@@ -118,8 +118,5 @@ fn a_program_is_found_or_its_lack_explained() {
     let missing = dir.path().join("missing");
     assert!(matches!(find(Some(&missing), 15), Err(BackupError::NotAProgram { .. })));
     let error = find(None, 1000).unwrap_err();
-    assert!(
-        matches!(error, BackupError::TooOld { .. } | BackupError::NoProgram { .. }),
-        "{error}"
-    );
+    assert!(matches!(error, BackupError::TooOld { .. } | BackupError::NoProgram { .. }), "{error}");
 }

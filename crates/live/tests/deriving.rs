@@ -163,6 +163,25 @@ async fn preflights_tell_values_and_counts() {
                 .is_err()
         );
 
+        // Functions of the model are found, and nothing leaves the transaction.
+        root.send(
+            "CREATE FUNCTION odd(text) RETURNS boolean LANGUAGE sql AS 'SELECT $1::int % 2 = 1'",
+        )
+        .await
+        .unwrap();
+        let odd =
+            check("many", "SELECT a, 1 FROM public.many WHERE odd(a) AND a::int < 4 ORDER BY 1");
+        assert_eq!(
+            preflight(&mut root, &[odd]).await.unwrap()[0].values,
+            [value("1", 1), value("3", 1)]
+        );
+        let out = check(
+            "t",
+            "SELECT a, 1 FROM public.t) x; COMMIT; DROP TABLE public.t; SELECT (SELECT 1",
+        );
+        assert!(preflight(&mut root, &[out]).await.is_err());
+        assert!(!root.send("SELECT * FROM public.t").await.unwrap().is_empty());
+
         // What a role cannot see is said, all of it, and never taken for nothing.
         let role = unique_name("reader");
         root.send(&format!(
@@ -185,7 +204,7 @@ async fn preflights_tell_values_and_counts() {
             why,
         };
         let want = [
-            said("closed", "c", Hidden::NoPrivilege),
+            said("closed", "c", Hidden::NoUsage),
             said("public", "many", Hidden::NoPrivilege),
             said("public", "secret", Hidden::RowSecurity),
         ];

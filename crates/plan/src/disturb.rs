@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use reconcile_catalog::{Address, Object};
 use reconcile_diff::Change;
-use reconcile_kinds::{Disturbance, How, Reaction, Refusal, kind};
+use reconcile_kinds::{Disturbance, How, Place, Reaction, Refusal, Replacement, kind};
 
 use crate::graph::Verb;
 use crate::planner::Planner;
@@ -31,12 +31,30 @@ impl Disturbances {
         let mut queue: VecDeque<(Address, Disturbance, Address)> = VecDeque::new();
         for change in &difference.changes {
             match change {
-                Change::Alter { desired, live, .. } => {
+                Change::Alter { desired, live, properties } => {
+                    let replacement = planner.replacement(desired, live, properties);
+                    if let Some((object, replacement)) = planner.inputs.live.get(live).zip(replacement) {
+                        match replacement {
+                            Replacement::None => {}
+                            Replacement::Replaced => out.carry(planner, object, desired),
+                            Replacement::Rebuilt => {
+                                out.rebuild(planner, object, desired);
+                                queue.push_back((live.clone(), Disturbance::Rebuilt, desired.clone()));
+                            }
+                        }
+                    }
                     if let Some(retype) = difference.retypes.of(live) {
                         queue.push_back((live.clone(), Disturbance::Retyped(Box::new(retype.clone())), desired.clone()));
                     }
                 }
-                Change::Drop(address) => queue.push_back((address.clone(), Disturbance::Dropped, address.clone())),
+                Change::Drop(address) => {
+                    // What belongs to it belongs to the one that takes over its name.
+                    let heir = difference.matched.displaced().any(|d| d == address);
+                    if let Some(object) = planner.inputs.live.get(address).filter(|_| heir) {
+                        out.carry(planner, object, address);
+                    }
+                    queue.push_back((address.clone(), Disturbance::Dropped, address.clone()));
+                }
                 Change::Create(_) => {}
             }
         }
@@ -93,6 +111,11 @@ impl Disturbances {
 
     fn rebuild(&mut self, planner: &mut Planner<'_>, object: &Object, origin: &Address) {
         self.rebuilt.entry(object.address.clone()).or_default().insert(origin.clone());
+        self.carry(planner, object, origin);
+    }
+
+    /// What is part of an object that is made again is made again too.
+    fn carry(&mut self, planner: &mut Planner<'_>, object: &Object, origin: &Address) {
         let mut queue = vec![object];
         while let Some(parent) = queue.pop() {
             for child in planner.inputs.live.children(&parent.address) {
@@ -127,14 +150,24 @@ impl Disturbances {
                 // The change itself may have no steps of its own: a child follows its parent.
                 let Some(first) = planner.graph.first(origin, Verb::Alter) else { continue };
                 let last = planner.graph.last(origin, Verb::Alter).unwrap_or(first);
+                // Texts name the column as it is called until it is renamed.
+                let rename = planner.graph.rename(origin);
                 for id in [dropped, made].into_iter().flatten() {
                     planner.graph.tie(first, id);
                 }
                 if let Some(id) = dropped {
                     planner.graph.order(id, first);
                 }
-                if let Some(id) = made {
-                    planner.graph.order(last, id);
+                match (made, rename) {
+                    (Some(id), None) => planner.graph.order(last, id),
+                    // What the model states is written with the new name.
+                    (Some(id), Some(rename)) if self.is_stated(planner, address) => planner.graph.order(rename, id),
+                    (Some(id), Some(rename)) if rename != first => {
+                        let before: Vec<_> = planner.graph.nodes[rename].after.iter().copied().collect();
+                        before.into_iter().for_each(|b| planner.graph.order(b, id));
+                        planner.graph.order(id, rename);
+                    }
+                    _ => {}
                 }
             }
             if let Some((dropped, made)) = dropped.zip(made) {
@@ -143,7 +176,10 @@ impl Disturbances {
             }
         }
         for (address, parent) in &self.carried {
-            if self.is_gone(planner, address) || self.is_gone(planner, parent) {
+            let altered = planner.inputs.difference.matched.desired_of(parent).unwrap_or(parent).clone();
+            // A change that is refused leaves the parent as it is.
+            let stays = !self.is_rebuilt(parent) && planner.graph.last(&altered, Verb::Alter).is_none();
+            if stays || self.is_gone(planner, address) {
                 continue;
             }
             let made = if self.rebuilt.contains_key(address) {
@@ -151,9 +187,11 @@ impl Disturbances {
             } else {
                 self.restore(planner, address)
             };
-            let root = planner.graph.last(parent, Verb::Create);
+            let root = planner.graph.last(parent, Verb::Create).or_else(|| planner.graph.last(&altered, Verb::Alter));
             if let Some((made, root)) = made.zip(root) {
-                planner.graph.tie(root, made);
+                if planner.graph.nodes[root].place != Place::Outside {
+                    planner.graph.tie(root, made);
+                }
                 planner.graph.order(root, made);
             }
         }
@@ -167,6 +205,11 @@ impl Disturbances {
                 planner.graph.order(a, b);
             }
         }
+    }
+
+    /// Whether the model says what the object shall be.
+    fn is_stated(&self, planner: &Planner<'_>, address: &Address) -> bool {
+        planner.inputs.difference.matched.desired_of(address).is_some()
     }
 
     /// Whether the model wants the object gone for good.

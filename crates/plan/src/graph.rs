@@ -37,6 +37,7 @@ pub(crate) struct Graph {
     first: BTreeMap<(Address, Verb), NodeId>,
     last: BTreeMap<(Address, Verb), NodeId>,
     rewriting: BTreeMap<Address, NodeId>,
+    renames: BTreeMap<Address, NodeId>,
 }
 
 impl Graph {
@@ -61,6 +62,22 @@ impl Graph {
             self.last.insert((address.clone(), verb), last);
         }
         ends
+    }
+
+    /// Adds the stages that give an altered object its new name, behind those that alter it.
+    pub(crate) fn add_rename(&mut self, address: &Address, stages: Vec<Stage>) {
+        let before = self.first(address, Verb::Alter).zip(self.last(address, Verb::Alter));
+        let Some((first, _)) = self.add(address, Verb::Alter, stages) else { return };
+        self.renames.insert(address.clone(), first);
+        if let Some((start, end)) = before {
+            self.order(end, first);
+            self.first.insert((address.clone(), Verb::Alter), start);
+        }
+    }
+
+    /// The node in which an altered object takes its new name.
+    pub(crate) fn rename(&self, address: &Address) -> Option<NodeId> {
+        self.renames.get(address).copied()
     }
 
     /// Adds the stages as one node in a transaction that others share.

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Definition, Object};
+use reconcile_catalog::{Address, Catalog, Definition, Object, PropertyChange};
 use reconcile_diff::{Change, Difference};
-use reconcile_kinds::{After, Alteration, Cx, Facts, How, Kind, Refusal, kind};
+use reconcile_kinds::{After, Alteration, Cx, Facts, How, Kind, Refusal, Replacement, kind};
 use reconcile_sql::ServerVersion;
 
 use crate::batch::batches;
@@ -147,7 +147,10 @@ impl Planner<'_> {
             Change::Drop(address) => {
                 let Some((kind, object)) = kind(address.kind()).zip(self.inputs.live.get(address)) else { return };
                 if !disturbances.is_rebuilt(address) {
-                    let stages = kind.drop(object, How::Online, &cx);
+                    // A name that another object takes over changes hands in one transaction.
+                    let handed_over = self.inputs.difference.matched.displaced().any(|d| d == address);
+                    let how = if handed_over { How::Within } else { How::Online };
+                    let stages = kind.drop(object, how, &cx);
                     self.add(address, Verb::Drop, stages);
                 }
             }
@@ -166,20 +169,36 @@ impl Planner<'_> {
                         self.out.refusals.push(Refusal::new(desired, reason));
                         return;
                     }
-                let mut stages = Ok(Vec::new());
-                if desired.name() != live.name() {
-                    stages = kind.rename(there, desired.name(), &cx);
-                }
+                // It is altered under the name that it has, then renamed: what is proven about it is
+                // proven before it takes the place of another one.
                 if !properties.is_empty() {
+                    let wanted = Object { address: live.clone(), ..wanted };
                     let alteration = Alteration { live: there, desired: &wanted, properties };
-                    stages = stages.and_then(|mut first| {
-                        first.extend(kind.alter(&alteration, &cx)?);
-                        Ok(first)
-                    });
+                    let stages = kind.alter(&alteration, &cx);
+                    self.add(desired, Verb::Alter, stages);
                 }
-                self.add(desired, Verb::Alter, stages);
+                if desired.name() != live.name() {
+                    match kind.rename(there, desired.name(), &cx) {
+                        Ok(stages) => self.graph.add_rename(desired, stages),
+                        Err(refusal) => self.out.refusals.push(refusal),
+                    }
+                }
             }
         }
+    }
+
+    /// What becomes of an object that is altered.
+    pub(crate) fn replacement(
+        &self,
+        desired: &Address,
+        live: &Address,
+        properties: &[PropertyChange],
+    ) -> Option<Replacement> {
+        if properties.iter().all(|p| !p.proven) {
+            return None; // Renamed only, or refused.
+        }
+        let (kind, live, desired) = pair(self.inputs, desired, live)?;
+        Some(kind.replacement(&Alteration { live, desired: &desired, properties }, &self.cx))
     }
 
     fn add(&mut self, address: &Address, verb: Verb, stages: Result<Vec<reconcile_kinds::Stage>, Refusal>) {
@@ -206,8 +225,7 @@ impl Planner<'_> {
                     }
                     // A name is free once its bearer is gone, and its successor takes it in the same
                     // transaction if the two can share one.
-                    let successor =
-                        self.graph.first(&address, Verb::Alter).or_else(|| self.graph.first(&address, Verb::Create));
+                    let successor = self.graph.rename(&address).or_else(|| self.graph.first(&address, Verb::Create));
                     if let Some(later) = successor {
                         self.graph.order(id, later);
                         let inside = |n: NodeId| self.graph.nodes[n].place != reconcile_kinds::Place::Outside;
@@ -240,7 +258,8 @@ impl Planner<'_> {
             let Some(object) = self.inputs.live.get(&retype.address) else { continue };
             for target in &object.depends_on {
                 let users = candidates.entry(target.clone()).or_default();
-                users.extend(self.graph.last(&retype.address, Verb::Alter));
+                let altered = self.inputs.difference.matched.desired_of(&retype.address).unwrap_or(&retype.address);
+                users.extend(self.graph.last(altered, Verb::Alter));
             }
         }
         let matched = &self.inputs.difference.matched;

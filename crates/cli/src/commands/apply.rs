@@ -108,7 +108,7 @@ pub(crate) async fn run(
         lifted: Vec::new(),
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
-    execute::prove(session, again, &applied).await?;
+    execute::prove(session, again, &applied, false).await?;
     output.result(&execute::closing(&applied, None))?;
     opened.session.close().await;
     Ok(Exit::Done)

@@ -98,7 +98,9 @@ pub(crate) async fn run(
         lifted,
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
-    execute::prove(session, again, &applied).await?;
+    let asked = DeriveOptions { exact: false, ..options.clone() };
+    let again = async |session: &mut Session| back(session, &asked, &saved).await;
+    execute::prove(session, again, &applied, true).await?;
     output.result(&execute::closing(&applied, Some(run.id)))?;
     opened.session.close().await;
     Ok(Exit::Done)

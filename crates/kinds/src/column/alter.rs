@@ -199,7 +199,8 @@ impl<'a> Steps<'a> {
     fn heirs_defaults(&self, parent: Option<&str>) -> Vec<Action> {
         let own = |(child, column): &(&Object, &Column)| {
             let differs = column.default != self.live.default;
-            let default = retyped_default(child, self.cx.retypes);
+            let wanted = self.cx.desired.definition::<Column>(&child.address);
+            let default = wanted.map_or_else(|| retyped_default(child, self.cx.retypes), |c| c.default.clone());
             (differs && default.as_deref() != parent).then(|| {
                 let table = name_of(child);
                 let what = default.map_or_else(|| "DROP DEFAULT".to_owned(), |d| format!("SET DEFAULT {d}"));

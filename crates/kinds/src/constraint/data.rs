@@ -50,6 +50,9 @@ fn check(address: &Address, expression: &str, cx: &Cx<'_>) -> Option<Preflight> 
         }
         let quoted = quote_ident(plain);
         let there = cx.live.definition::<Column>(&object.address);
+        if there.is_some_and(|live| live.ty != column.ty) && is_new_type(column, cx) {
+            return None; // The statement itself will tell: nobody can ask about it before.
+        }
         outputs.push(match there {
             Some(live) if live.ty == column.ty => quoted,
             Some(_) if column.ty.is_textual() => format!("{quoted}::text AS {quoted}"),
@@ -74,6 +77,13 @@ fn check(address: &Address, expression: &str, cx: &Cx<'_>) -> Option<Preflight> 
         relation: name,
         complaint: format!("{what} does not satisfy {} ({expression})", address.name()),
         sql,
+    })
+}
+
+/// Whether the type of a column is one that the plan makes.
+fn is_new_type(column: &Column, cx: &Cx<'_>) -> bool {
+    column.ty.namespace.as_ref().is_some_and(|namespace| {
+        !cx.facts.types.contains(&QName::new(namespace, &column.ty.name))
     })
 }
 

@@ -14,7 +14,7 @@ use crate::gate::{Gap, GateCx};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
 use crate::table::{Table, is_inline, relation};
-use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction, Replacement};
 
 /// The kind.
 pub struct ConstraintKind;
@@ -129,6 +129,17 @@ impl<'a> Target<'a> {
         let summary = format!("make {} {} from its index", self.noun(), self.address.name());
         self.alter(summary, clause, LockLevel::AccessExclusive)
     }
+}
+
+/// Whether a condition shall read in another way once a column has a user's type: what it says in
+/// words of the old type is then said in words of the new one, which neither type alone can read.
+fn reads_anew(object: &Object, expression: &str, cx: &Cx<'_>) -> bool {
+    let to_user_type = cx.retypes.changes.iter().any(|change| change.to.namespace.is_some());
+    to_user_type
+        && cx.desired.definition::<Constraint>(&object.address).is_some_and(|desired| match &desired.rule {
+            Rule::Check { expression: wanted, .. } => !reconcile_sql::spelling::same(expression, wanted),
+            _ => true,
+        })
 }
 
 /// An index of this name that an interrupted build left is removed first.
@@ -247,6 +258,11 @@ impl Kind for ConstraintKind {
         Ok(vec![if cx.is_rewritten(&table) { Stage::with(&table, actions) } else { Stage::transaction(actions) }])
     }
 
+    fn replacement(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Replacement {
+        let proven = change.properties.iter().all(|p| p.name == "validated");
+        if proven { Replacement::None } else { Replacement::Replaced }
+    }
+
     fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let target = Target::of(change.desired)?;
         let name = target.address.name();
@@ -339,7 +355,7 @@ impl Kind for ConstraintKind {
                          the model",
                         object.address
                     ))
-                } else if read.text == *expression {
+                } else if read.text == *expression && !reads_anew(object, expression, cx) {
                     Reaction::Keep // PostgreSQL parses it again for the new type.
                 } else if read.compares_order {
                     Reaction::Refuse(format!(

@@ -8,7 +8,7 @@ use reconcile_sql::ServerVersion;
 use super::{Function, NAME, read};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Refusal, Stage};
-use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+use crate::{Cx, Disturbance, How, Kind, Reaction};
 
 /// The kind.
 pub struct FunctionKind;
@@ -52,10 +52,6 @@ impl Kind for FunctionKind {
 
     fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         Err(unmanaged(object))
-    }
-
-    fn alter(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        Err(unmanaged(change.live))
     }
 
     fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {

@@ -61,6 +61,9 @@ impl Definition for Grants {
             let option = if *grantable { " with grant option" } else { "" };
             format!("{privilege}{column} to {}{option} by {}", item.to_whom(), quote_ident(grantor))
         });
+        // The order of the list says when each was given, which changes nothing.
+        let mut shown: Vec<String> = shown.collect();
+        shown.sort();
         vec![Property::new("grants", Value::words(shown))]
     }
 

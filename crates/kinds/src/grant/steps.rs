@@ -3,7 +3,6 @@
 //! A new object starts with what its maker's default privileges give (ALTER DEFAULT PRIVILEGES):
 //! that is taken back first, or a rebuilt view would be open to more roles than before.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reconcile_catalog::{Address, Definition, Object};
@@ -63,7 +62,8 @@ fn restore(object: &Object, cx: &Cx<'_>) -> Vec<Stage> {
         );
     }
     let revoked_owner = default.iter().any(|d| *d == quote_ident(&owner));
-    let mut groups: BTreeMap<(String, Option<String>, bool, String), Vec<String>> = BTreeMap::new();
+    // In the order of the list, which is the order in which pg_dump will show them again.
+    let mut groups: Vec<((String, Option<String>, bool, String), Vec<String>)> = Vec::new();
     for item in &grants.items {
         let Privilege { grantee, privilege, column, grantable, grantor } = item;
         if grantee.as_deref() == Some(owner.as_str()) && column.is_none() && !revoked_owner {
@@ -71,8 +71,13 @@ fn restore(object: &Object, cx: &Cx<'_>) -> Vec<Stage> {
         }
         // The owner's own grants come first: others may have passed theirs on.
         let turn = format!("{}{grantor}", u8::from(*grantor != owner));
-        groups.entry((turn, column.clone(), *grantable, item.to_whom())).or_default().push(privilege.clone());
+        let group = (turn, column.clone(), *grantable, item.to_whom());
+        match groups.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, privileges)) => privileges.push(privilege.clone()),
+            None => groups.push((group, vec![privilege.clone()])),
+        }
     }
+    groups.sort_by_key(|((turn, ..), _)| !turn.starts_with('0'));
     for ((turn, column, grantable, whom), privileges) in groups {
         let column = column.map_or_else(String::new, |c| format!(" ({})", quote_ident(&c)));
         let list = privileges.iter().map(|p| format!("{p}{column}")).collect::<Vec<_>>().join(", ");
@@ -83,11 +88,11 @@ fn restore(object: &Object, cx: &Cx<'_>) -> Vec<Stage> {
         if turn.starts_with('0') {
             act(summary, grant);
         } else {
-            act(format!("become {grantor}, who granted"), format!("SET LOCAL ROLE {}", quote_ident(grantor)));
-            act(summary, grant);
+            // One step: what is noted between two steps is noted as the role that applies.
+            let (theirs, ours) = (quote_ident(grantor), quote_ident(&cx.facts.current_role));
             act(
-                format!("become {} again", cx.facts.current_role),
-                format!("SET LOCAL ROLE {}", quote_ident(&cx.facts.current_role)),
+                format!("{summary}, as {grantor}, who granted it"),
+                format!("SET LOCAL ROLE {theirs};\n{grant};\nSET LOCAL ROLE {ours}"),
             );
         }
     }

@@ -13,7 +13,7 @@ use crate::gate::{Gap, GateCx};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Preflight, Refusal, Sql, Stage, Work};
 use crate::table::{Table, relation};
-use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction, Replacement};
 
 /// The kind.
 pub struct IndexKind;
@@ -160,12 +160,19 @@ impl Kind for IndexKind {
         Ok(vec![drop_beside(address, &qualified(address), summary)])
     }
 
+    fn replacement(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Replacement {
+        Replacement::Replaced
+    }
+
     /// The successor is built first under another name, so that queries have an index all along.
     fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let index = index_of(change.desired)?;
         let address = &change.desired.address;
         let name = address.name();
         if index_of(change.live)?.inherited {
+            if change.live.depends_on.iter().any(|parent| is_another(parent, cx)) {
+                return Ok(Vec::new()); // It is made with the parent's.
+            }
             return Err(Refusal::new(address, "it belongs to the index of the partitioned parent; change it there"));
         }
         if is_partitioned(address, cx) {
@@ -173,11 +180,6 @@ impl Kind for IndexKind {
             let create = create_within(address, index, cx);
             let actions = drop.into_iter().flat_map(|s| s.actions).chain([create]).collect();
             return Ok(vec![Stage::transaction(actions)]);
-        }
-        let old = QName::new(address.namespace(), name);
-        if change.properties.iter().all(|p| p.name == "valid") {
-            let summary = format!("drop index {name}, which a failed build left invalid");
-            return Ok(vec![drop_beside(address, &old, summary), build(address, index, name)]);
         }
         let successor = fit(name, SUCCESSOR);
         let mut stages = Vec::new();
@@ -187,9 +189,12 @@ impl Kind for IndexKind {
             stages.push(drop_beside(address, &QName::new(address.namespace(), &successor), summary));
         }
         stages.push(build(address, index, &successor));
-        stages.push(drop_beside(address, &old, format!("drop the old index {name}")));
+        // The swap is one transaction, so that no kill leaves the name without an index or the
+        // index without what belongs to it.
+        let mut swap = self.drop(change.live, How::Within, cx)?;
         let rename = rename(address, &QName::new(address.namespace(), &successor), name);
-        stages.push(Stage::transaction(vec![rename]));
+        swap.push(Stage::transaction(vec![rename]));
+        stages.push(Stage::transaction(swap.into_iter().flat_map(|s| s.actions).collect()));
         Ok(stages)
     }
 
@@ -215,11 +220,35 @@ impl Kind for IndexKind {
             // PostgreSQL rebuilds an index whose text stays; a text with a cast to the old type
             // has no operator any more.
             Disturbance::Retyped(_) => match object.definition.retyped(&object.address, cx.retypes) {
-                None => Reaction::Keep,
-                Some(_) => Reaction::Rebuild { warnings: Vec::new() },
+                None if !reads_anew(object, index, cx) => Reaction::Keep,
+                _ => Reaction::Rebuild { warnings: Vec::new() },
             },
         }
     }
+}
+
+/// Whether an index shall have another definition.
+fn is_another(address: &Address, cx: &Cx<'_>) -> bool {
+    let both = cx.live.definition::<Index>(address).zip(cx.desired.definition::<Index>(address));
+    both.is_some_and(|(live, desired)| live.properties() != desired.properties())
+}
+
+/// Whether a condition or an expression shall read in another way: its present text may not even
+/// be allowed for the new type (`role::text` of an enum is not immutable), and PostgreSQL builds
+/// such an index anew anyway (`CheckIndexCompatible`).
+fn reads_anew(object: &Object, index: &Index, cx: &Cx<'_>) -> bool {
+    let texts = |index: &Index| -> Vec<String> {
+        let keys = index.keys.iter().filter_map(|key| match &key.what {
+            KeyPart::Expression(text) => Some(text.clone()),
+            KeyPart::Column(_) => None,
+        });
+        keys.chain(index.predicate.clone()).collect()
+    };
+    let to_user_type = cx.retypes.changes.iter().any(|change| change.to.namespace.is_some());
+    to_user_type && cx.desired.definition::<Index>(&object.address).is_some_and(|desired| {
+        let (now, then) = (texts(index), texts(desired));
+        now.len() != then.len() || now.iter().zip(&then).any(|(now, then)| !reconcile_sql::spelling::same(now, then))
+    })
 }
 
 fn rename(address: &Address, from: &QName, to: &str) -> Action {

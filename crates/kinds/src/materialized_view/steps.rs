@@ -10,7 +10,7 @@ use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
 use crate::table::relation;
 use crate::view::{react_to_query, with_options};
-use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction, Replacement};
 
 /// The kind.
 pub struct MaterializedViewKind;
@@ -76,10 +76,8 @@ impl Kind for MaterializedViewKind {
         Ok(vec![Stage::transaction(vec![action])])
     }
 
-    fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        let drop = self.drop(change.live, How::Within, cx)?;
-        let create = self.create(change.desired, How::Within, cx)?;
-        Ok(vec![Stage::transaction(drop.into_iter().chain(create).flat_map(|s| s.actions).collect())])
+    fn replacement(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Replacement {
+        Replacement::Rebuilt
     }
 
     fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {

@@ -9,7 +9,7 @@ use super::{NAME, Namespace, read};
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
-use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+use crate::{Cx, Disturbance, How, Kind, Reaction};
 
 /// The kind.
 pub struct NamespaceKind;
@@ -57,10 +57,6 @@ impl Kind for NamespaceKind {
         let address = &object.address;
         let sql = Sql::Statement(format!("DROP SCHEMA {}", address.dotted()));
         Ok(vec![Stage::transaction(vec![Action::new(address, format!("drop namespace {}", address.dotted()), sql)])])
-    }
-
-    fn alter(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        Err(Refusal::new(&change.live.address, "a namespace has nothing to alter"))
     }
 
     fn react(&self, _object: &Object, _disturbed: &Object, _by: &Disturbance, _cx: &Cx<'_>) -> Reaction {

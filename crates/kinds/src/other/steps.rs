@@ -9,7 +9,7 @@ use super::{NAME, Other};
 use crate::column::Column;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Refusal, Stage};
-use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+use crate::{Cx, Disturbance, How, Kind, Reaction};
 
 /// The kind.
 pub struct OtherKind;
@@ -54,10 +54,6 @@ impl Kind for OtherKind {
 
     fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         Err(unmanaged(object))
-    }
-
-    fn alter(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        Err(unmanaged(change.live))
     }
 
     fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {

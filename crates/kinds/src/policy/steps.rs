@@ -10,7 +10,7 @@ use crate::column;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::table::relation;
-use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction, Replacement};
 
 /// The kind.
 pub struct PolicyKind;
@@ -68,11 +68,9 @@ impl Kind for PolicyKind {
         Ok(vec![Stage::transaction(vec![action])])
     }
 
-    /// Both statements run in one transaction: nobody sees the table without the policy.
-    fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        let drop = self.drop(change.live, How::Within, cx)?;
-        let create = self.create(change.desired, How::Within, cx)?;
-        Ok(vec![Stage::transaction(drop.into_iter().chain(create).flat_map(|s| s.actions).collect())])
+    /// Nobody sees the table without the policy: one transaction.
+    fn replacement(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Replacement {
+        Replacement::Rebuilt
     }
 
     fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {

@@ -10,7 +10,7 @@ use crate::column;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::table::relation;
-use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction, Replacement};
 
 /// The kind.
 pub struct ViewKind;
@@ -105,11 +105,8 @@ impl Kind for ViewKind {
         Ok(vec![Stage::transaction(vec![action])])
     }
 
-    fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        // A restored definition (rollback): what stands there now goes in the same transaction.
-        let drop = self.drop(change.live, How::Within, cx)?;
-        let create = self.create(change.desired, How::Within, cx)?;
-        Ok(vec![Stage::transaction(drop.into_iter().chain(create).flat_map(|s| s.actions).collect())])
+    fn replacement(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Replacement {
+        Replacement::Rebuilt
     }
 
     fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {

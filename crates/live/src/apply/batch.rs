@@ -94,7 +94,7 @@ impl Applying<'_> {
         message: &Message,
     ) -> Result<Vec<ResultSet>, Error> {
         let sql = message.sql();
-        let sending = interrupt::send(self.session, &sql, &mut self.interrupt, None);
+        let sending = interrupt::send(self.session, &sql, &mut self.interrupt);
         #[cfg(feature = "failpoints")]
         if failpoint::is_wanted(&format!("batch.{number}.sent")) {
             let _ = tokio::time::timeout(Duration::from_millis(150), sending).await;

@@ -48,7 +48,7 @@ impl Interrupt {
     }
 
     /// Sleeps; false if somebody asked to stop.
-    pub(super) async fn sleep(&mut self, duration: Duration) -> bool {
+    pub(crate) async fn sleep(&mut self, duration: Duration) -> bool {
         tokio::select! {
             () = tokio::time::sleep(duration) => !self.is_raised(),
             () = self.raised() => false,
@@ -63,28 +63,20 @@ impl Interrupter {
     }
 }
 
-/// Sends a message; if somebody asks to stop, or `limit` passes, it is cancelled.
+/// Sends a message; if somebody asks to stop, it is cancelled.
 pub(super) async fn send(
     session: &mut Session,
     sql: &str,
     interrupt: &mut Interrupt,
-    limit: Option<Duration>,
 ) -> Result<Vec<ResultSet>, Error> {
     let canceller = session.canceller();
     let target = session.target.display();
     let sending = session.send_sets(sql);
     tokio::pin!(sending);
-    let late = async {
-        match limit {
-            Some(limit) => tokio::time::sleep(limit).await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::select! {
         biased;
         answer = &mut sending => return answer,
         () = interrupt.raised() => {}
-        () = late => {}
     }
     let deadline = tokio::time::Instant::now() + OBEDIENCE;
     loop {

@@ -48,8 +48,11 @@ impl Applying<'_> {
         *self.session = session;
         if let Ok(steps) = steps {
             self.begun |= !steps.is_empty();
-            let is_done = steps.iter().filter(|step| step.state == StepState::Done);
-            self.done = is_done.map(|step| step.number).collect();
+            for step in steps.iter().filter(|step| step.state == StepState::Done) {
+                if !self.done.contains(&step.number) {
+                    self.done.push(step.number);
+                }
+            }
         } else if self.begun {
             certain = false;
         }

@@ -7,9 +7,9 @@
 use std::time::Duration;
 
 use reconcile_kinds::RelationLock;
-use reconcile_plan::{Batch, Step};
+use reconcile_plan::Batch;
 use reconcile_sql::literal::dollar_quote;
-use reconcile_sql::{LockLevel, ServerVersion, quote_ident, quote_literal};
+use reconcile_sql::{LockLevel, ServerVersion, quote_literal};
 
 use crate::journal::Journal;
 use crate::lease::Lease;
@@ -78,8 +78,11 @@ impl Message {
 
     /// The step that a failed statement belongs to.
     pub(super) fn step_of(&self, statement: Option<&str>, index: usize) -> Option<usize> {
-        let same = |s: &&String| Some(s.trim()) == statement.map(str::trim);
-        let at = self.statements.iter().position(|s| same(&s)).unwrap_or(index);
+        let same = |sql: &String| Some(sql.trim()) == statement.map(str::trim);
+        let at = match self.statements.get(index) {
+            Some(sql) if same(sql) => index,
+            _ => self.statements.iter().position(same).unwrap_or(index),
+        };
         self.steps.get(at).copied().flatten()
     }
 }
@@ -132,15 +135,15 @@ pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
         message.push(format!("SET LOCAL transaction_timeout = {}", millis(whole)));
     }
     message.push(lease.check());
-    message.block("BEGIN PERFORM set_config('reconcile.began', clock_timestamp()::text, true); END");
+    message
+        .block("BEGIN PERFORM set_config('reconcile.began', clock_timestamp()::text, true); END");
     if !batch.locks.is_empty() {
         message.block(&lock_relations(&batch.locks));
     }
     message.block(&locked(batch.hold, mark));
-    let counted = |step: &Step| step.guards.clone();
     for step in &batch.steps {
         message.current = Some(step.number);
-        for (at, guard) in counted(step).iter().enumerate() {
+        for (at, guard) in step.guards.iter().enumerate() {
             if guard.lifted_by.is_some_and(|by| lifted.iter().any(|l| l == by)) {
                 continue;
             }
@@ -298,9 +301,4 @@ fn proof_setting(step: usize, at: usize) -> String {
 /// For a setting that is in milliseconds.
 fn millis(duration: Duration) -> i32 {
     i32::try_from(duration.as_millis()).unwrap_or(i32::MAX)
-}
-
-/// A name as a person would write it.
-pub(super) fn quoted(namespace: &str, name: &str) -> String {
-    format!("{}.{}", quote_ident(namespace), quote_ident(name))
 }

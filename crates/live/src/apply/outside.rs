@@ -11,7 +11,7 @@ use reconcile_plan::{Batch, Step};
 use reconcile_sql::{QName, quote_literal};
 use tokio::time::Instant;
 
-use super::message::{ends, quoted};
+use super::message::ends;
 use super::{Applying, Cause, Event, Interrupt, Leftover, Watch, interrupt};
 use crate::blockers::{self, Blocker};
 use crate::connect::{ConnectOptions, Session, connect};
@@ -95,7 +95,8 @@ impl Applying<'_> {
         before: State,
     ) -> Result<(), Cause> {
         let home = step.addresses.first().map_or("", |address| address.namespace());
-        let mut set = vec!["SET lock_timeout = 0".to_owned(), "SET statement_timeout = 0".to_owned()];
+        let mut set =
+            vec!["SET lock_timeout = 0".to_owned(), "SET statement_timeout = 0".to_owned()];
         set.extend(SETTINGS.iter().map(|(name, value)| format!("SET {name} = {value}")));
         set.push(format!("SET search_path = {}", search_path(home)));
         let mut reset = vec!["RESET lock_timeout".to_owned(), "RESET statement_timeout".to_owned()];
@@ -122,7 +123,7 @@ impl Applying<'_> {
             let target = self.session.target.clone();
             let pid = self.session.backend_pid;
             let (stop, mut stopped) = Interrupt::new();
-            let sending = interrupt::send(self.session, &step.sql, &mut stopped, None);
+            let sending = interrupt::send(self.session, &step.sql, &mut stopped);
             tokio::pin!(sending);
             let patience = self.job.settings.wait;
             let watch = &mut *self.watch;
@@ -259,10 +260,9 @@ fn relation(step: &Step) -> QName {
 
 fn leftover(step: &Step) -> Leftover {
     let relation = relation(step);
-    let name = quoted(&relation.namespace, &relation.name);
     let words = format!(
-        "{name} is there and invalid: it is kept up with every write and used by no query. Apply \
-         again, or DROP INDEX CONCURRENTLY {name}"
+        "{relation} is there and invalid: it is kept up with every write and used by no query. Apply \
+         again, or DROP INDEX CONCURRENTLY {relation}"
     );
     Leftover { step: step.number, relation, words }
 }

@@ -32,7 +32,10 @@ impl Stopped {
     pub fn is_refusal(&self) -> bool {
         !matches!(
             self.cause,
-            Cause::Step { .. } | Cause::Lost { .. } | Cause::Connection(_) | Cause::Cancelled { .. }
+            Cause::Step { .. }
+                | Cause::Lost { .. }
+                | Cause::Connection(_)
+                | Cause::Cancelled { .. }
         )
     }
 }
@@ -61,9 +64,7 @@ pub enum Cause {
     #[error("another apply took the lease; this one does nothing more")]
     LeaseLost,
     /// The definitions are not those that the plan was made for.
-    #[error(
-        "the definitions that the plan is about were changed since it was made; make it again"
-    )]
+    #[error("the definitions that the plan is about were changed since it was made; make it again")]
     Changed,
     /// A count that has to be 0 inside the transaction is not.
     #[error("{count} {complaint}")]

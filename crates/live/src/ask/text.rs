@@ -34,15 +34,8 @@ const OPAQUE: &[&str] = &["over", "offset", "tablesample", "for", "ties", "recur
 impl Text {
     /// Nothing if the text is no single expression, or cannot be told to be one.
     pub(super) fn new(source: &str) -> Option<Self> {
-        let sql = significant(source).iter().map(|t| t.text).collect::<Vec<_>>().join(" ");
-        // Read again as it will stand, with the end of what surrounds it: a literal that is not
-        // closed would take the end into itself.
-        let wrapped = format!("{sql} ;");
-        let tokens = significant(&wrapped);
-        let (end, tokens) = tokens.split_last()?;
-        if !end.is(";") || tokens.is_empty() || !is_balanced(tokens) {
-            return None;
-        }
+        let sql = contained(source)?;
+        let tokens = significant(&sql);
         let mut text = Self {
             names: BTreeSet::new(),
             qualified: BTreeMap::new(),
@@ -50,9 +43,10 @@ impl Text {
             collations: Vec::new(),
             literals: Vec::new(),
             clauses: Vec::new(),
-            sql: sql.clone(),
+            sql: String::new(),
         };
-        text.look(tokens);
+        text.look(&tokens);
+        text.sql = sql;
         Some(text)
     }
 
@@ -86,10 +80,9 @@ impl Text {
     fn word(&mut self, tokens: &[Token<'_>], at: usize) {
         let token = &tokens[at];
         let Some(name) = token.ident() else { return };
-        if at >= 2 && tokens[at - 1].is(".") {
-            if let Some(before) = tokens[at - 2].ident() {
-                self.qualified.entry(name.clone()).or_default().insert(before);
-            }
+        let before = (at >= 2 && tokens[at - 1].is(".")).then(|| tokens[at - 2].ident()).flatten();
+        if let Some(before) = before {
+            self.qualified.entry(name.clone()).or_default().insert(before);
         }
         if token.kind == TokenKind::Word {
             if starts_query(token) && at > 0 && tokens[at - 1].is("(") {
@@ -131,8 +124,20 @@ impl Text {
     }
 }
 
+/// The tokens of a text with a space between, if they are one piece: no semicolon, every literal
+/// closed, every parenthesis paired.
+pub(crate) fn contained(source: &str) -> Option<String> {
+    let sql = significant(source).iter().map(|t| t.text).collect::<Vec<_>>().join(" ");
+    // Read again as it will stand, with the end of what surrounds it: a literal that is not
+    // closed would take the end into itself.
+    let wrapped = format!("{sql} ;");
+    let tokens = significant(&wrapped);
+    let (end, tokens) = tokens.split_last()?;
+    (end.is(";") && !tokens.is_empty() && is_balanced(tokens)).then_some(sql)
+}
+
 fn starts_query(token: &Token<'_>) -> bool {
-    ["select", "values", "table", "with"].iter().any(|word| token.is(word))
+    ["SELECT", "VALUES", "TABLE", "WITH"].iter().any(|word| token.is(word))
 }
 
 fn is_balanced(tokens: &[Token<'_>]) -> bool {

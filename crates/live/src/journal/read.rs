@@ -111,9 +111,7 @@ pub struct StepRecord {
 
 /// A time as text in UTC, whatever the session's TimeZone is.
 fn utc(column: &str) -> String {
-    format!(
-        "to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS {column}"
-    )
+    format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"') AS {column}")
 }
 
 impl Journal {

@@ -118,8 +118,7 @@ impl Journal {
     }
 
     fn insert_saved(&self, run: i64, saved: &[Saved]) -> Option<String> {
-        let columns =
-            ["run", "number", "address", "place", "parent", "depends_on", "definition"];
+        let columns = ["run", "number", "address", "place", "parent", "depends_on", "definition"];
         let mut insert = Query::insert();
         insert.into_table(self.table("saved")).columns(columns);
         for (index, object) in saved.iter().enumerate() {
@@ -138,7 +137,13 @@ impl Journal {
     }
 
     /// Notes a new state of a step; `began` is SQL for the time of its beginning.
-    pub(crate) fn step_is(&self, run: i64, step: usize, state: &str, began: Option<&str>) -> String {
+    pub(crate) fn step_is(
+        &self,
+        run: i64,
+        step: usize,
+        state: &str,
+        began: Option<&str>,
+    ) -> String {
         let mut update = Query::update();
         update.table(self.table("step")).value("state", text(state));
         if let Some(began) = began {

@@ -77,9 +77,8 @@ impl Saved {
     }
 
     pub(super) fn decode(cells: &Cells) -> Result<Self, String> {
-        let place = |text: &str| {
-            serde_json::from_str::<Place>(text).map_err(|e| e.to_string())?.address()
-        };
+        let place =
+            |text: &str| serde_json::from_str::<Place>(text).map_err(|e| e.to_string())?.address();
         let address = place(&cells.place)?;
         let Some(definition) = &cells.definition else {
             return Ok(Self { address, object: None });

@@ -83,9 +83,7 @@ impl Journal {
             .col(optional("hold_ms").big_integer())
             .primary_key(Index::create().col("run").col("number"))
             .foreign_key(
-                ForeignKey::create()
-                    .from(self.table("step"), "run")
-                    .to(self.table("run"), "id"),
+                ForeignKey::create().from(self.table("step"), "run").to(self.table("run"), "id"),
             )
             .take()
     }
@@ -102,9 +100,7 @@ impl Journal {
             .col(optional("definition").json())
             .primary_key(Index::create().col("run").col("number"))
             .foreign_key(
-                ForeignKey::create()
-                    .from(self.table("saved"), "run")
-                    .to(self.table("run"), "id"),
+                ForeignKey::create().from(self.table("saved"), "run").to(self.table("run"), "id"),
             )
             .take()
     }

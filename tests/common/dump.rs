@@ -1,0 +1,84 @@
+//! Databases as pg_dump writes them.
+
+use std::process::{Command, Stdio};
+
+use reconcile_testkit::{Database, pg_dump, pg_dump_program};
+use similar::TextDiff;
+
+use super::JOURNAL;
+
+/// The definitions, without the journal.
+pub(crate) async fn definitions(database: &Database) -> String {
+    let url = database.url();
+    let exclude = format!("--exclude-schema={JOURNAL}");
+    blocking(move || pg_dump(&url, &[&exclude])).await
+}
+
+/// Some tables' definitions.
+pub(crate) async fn of_tables(database: &Database, tables: &[&str]) -> String {
+    let url = database.url();
+    let arguments: Vec<String> = tables.iter().map(|table| format!("--table={table}")).collect();
+    blocking(move || {
+        let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+        pg_dump(&url, &arguments)
+    })
+    .await
+}
+
+/// Everything, rows and journal too, but for the random word of `\restrict`.
+pub(crate) async fn everything(database: &Database, major: u32) -> String {
+    let url = database.url();
+    blocking(move || {
+        let output = Command::new(pg_dump_program(major))
+            .args(["--dbname", &url])
+            .stdin(Stdio::null())
+            .output()
+            .expect("pg_dump starts");
+        assert!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        let lines = text.lines().filter(|line| {
+            !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict")
+        });
+        lines.map(|line| format!("{line}\n")).collect()
+    })
+    .await
+}
+
+/// What changed from one dump to another, without line numbers.
+pub(crate) fn difference(before: &str, after: &str) -> String {
+    let diff = TextDiff::from_lines(before, after);
+    let text = diff.unified_diff().context_radius(2).header("before", "after").to_string();
+    let unnumbered = |line: &str| if line.starts_with("@@") { "@@\n".to_owned() } else { format!("{line}\n") };
+    text.lines().map(unnumbered).collect()
+}
+
+/// A dump with the columns of each CREATE TABLE in the order of their names.
+pub(crate) fn without_column_order(dump: &str) -> String {
+    let mut out = String::new();
+    let mut columns: Option<Vec<&str>> = None;
+    for line in dump.lines() {
+        match &mut columns {
+            Some(list) if line.starts_with(')') => {
+                list.sort_unstable();
+                let text: Vec<String> = list.iter().map(|column| format!("{column}\n")).collect();
+                out.push_str(&text.concat());
+                columns = None;
+            }
+            Some(list) => {
+                list.push(line.trim_end_matches(','));
+                continue;
+            }
+            None if line.starts_with("CREATE TABLE ") && line.ends_with('(') => {
+                columns = Some(Vec::new());
+            }
+            None => {}
+        }
+        out.push_str(line);
+        out.push('\n');
+    }
+    out
+}
+
+async fn blocking(work: impl FnOnce() -> String + Send + 'static) -> String {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| panic!("{error}"))
+}

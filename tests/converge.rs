@@ -1,0 +1,161 @@
+//! Every state in which the database is met comes to the model, and nothing else of it changes.
+
+mod common;
+
+use std::collections::BTreeSet;
+
+use common::{Case, DIFFERENT, DONE, cases, dump, golden, on, rows};
+use reconcile_testkit::{database, majors};
+use tokio::task::JoinSet;
+
+/// How many databases are worked on at once.
+const AT_ONCE: usize = 4;
+
+#[test]
+fn every_fixture_has_an_expected_outcome() {
+    let expected: BTreeSet<String> = cases::CASES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let there: BTreeSet<String> = common::on_disk().into_iter().collect();
+    assert_eq!(expected, there);
+}
+
+#[tokio::test]
+async fn every_fixture_comes_to_the_model_and_loses_nothing() {
+    let mut wrong = Vec::new();
+    let mut versions = majors();
+    versions.sort_unstable_by(|a, b| b.cmp(a));
+    for major in versions {
+        let mut work = JoinSet::new();
+        for (case, steps, extras) in cases::converging(major) {
+            if work.len() == AT_ONCE {
+                wrong.extend(result(work.join_next().await));
+            }
+            work.spawn(converges(major, case, steps, extras));
+        }
+        while !work.is_empty() {
+            wrong.extend(result(work.join_next().await));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+fn result(ended: Option<Result<Vec<String>, tokio::task::JoinError>>) -> Vec<String> {
+    match ended {
+        Some(Ok(wrong)) => wrong,
+        Some(Err(error)) => vec![error.to_string()],
+        None => Vec::new(),
+    }
+}
+
+async fn converges(major: u32, case: Case, steps: usize, extras: usize) -> Vec<String> {
+    let database = case.database(major).await;
+    let (url, model) = (database.url(), case.model());
+    let model = model.as_str();
+    let mut wrong = Vec::new();
+    let mut demand = |holds: bool, what: String| {
+        if !holds {
+            wrong.push(format!("{} on PostgreSQL {major}: {what}", case.name));
+        }
+    };
+
+    let columns = rows::columns(&database).await;
+    let rows_before = rows::rows(&database, &columns).await;
+    let dump_before = dump::definitions(&database).await;
+
+    let plan = on(&url, &["plan", "--format", "json", model]).await;
+    let document: serde_json::Value = serde_json::from_str(&plan.out).unwrap_or_default();
+    let found = steps_of(&document);
+    demand(found == steps, format!("{found} steps instead of {steps}\n{}{}", plan.out, plan.err));
+    let something = if steps == 0 { DONE } else { DIFFERENT };
+    let status = on(&url, &["plan", "--exit-code", model]).await.status;
+    demand(status == Some(something), format!("plan --exit-code ends with {status:?}"));
+    if case.name.starts_with("messages/") {
+        let script = on(&url, &["plan", "--format", "sql", model]).await;
+        let compared = golden::compare(case.name, "plan.sql", major, &normalised(&script.out));
+        demand(compared.is_ok(), compared.err().unwrap_or_default());
+    }
+
+    let applied = on(&url, &["apply", "--yes", model]).await;
+    demand(applied.status == Some(DONE), format!("apply: {}{}", applied.out, applied.err));
+    if applied.status != Some(DONE) {
+        return wrong;
+    }
+    let rows_after = rows::rows(&database, &columns).await;
+    demand(rows_before == rows_after, format!("rows: {rows_before:?}, then {rows_after:?}"));
+    let dump_after = dump::definitions(&database).await;
+    let changed = dump::difference(&dump_before, &dump_after);
+    let compared = golden::compare(case.name, "dump.diff", major, &changed);
+    demand(compared.is_ok(), compared.err().unwrap_or_default());
+
+    let again = on(&url, &["plan", "--exit-code", model]).await;
+    demand(again.status == Some(DONE), format!("the second plan is not empty: {}", again.out));
+    let check = on(&url, &["check", "-q", model]).await;
+    let status = if extras == 0 { DONE } else { DIFFERENT };
+    demand(check.status == Some(status), format!("check: {}", check.out));
+    let named = check.out.lines().filter(|line| line.starts_with("extra ")).count();
+    demand(named == extras, format!("{named} extras instead of {extras}: {}", check.out));
+    let check = on(&url, &["check", "-q", "--allow-extra", model]).await;
+    demand(check.status == Some(DONE), format!("check --allow-extra: {}", check.out));
+    let twice = on(&url, &["apply", "--yes", model]).await;
+    demand(twice.status == Some(DONE), format!("apply again: {}{}", twice.out, twice.err));
+    let dump_twice = dump::definitions(&database).await;
+    demand(dump_twice == dump_after, "apply again changed something".to_owned());
+    wrong
+}
+
+/// The number of steps in what `plan --format json` prints.
+fn steps_of(document: &serde_json::Value) -> usize {
+    let batches = document["batches"].as_array().map(Vec::as_slice).unwrap_or_default();
+    batches.iter().map(|batch| batch["steps"].as_array().map_or(0, Vec::len)).sum()
+}
+
+/// A script without what is another one on every run: the database, digests, sizes and times.
+fn normalised(script: &str) -> String {
+    let mut out = String::new();
+    for line in script.lines() {
+        let heading = ["-- Plan for", "-- Digest:"].iter().any(|start| line.starts_with(start));
+        if heading {
+            continue;
+        }
+        let line = match line.strip_prefix("-- ").and_then(|_| line.split_once(" Stall: ")) {
+            Some((start, _)) => start,
+            None => line,
+        };
+        out.push_str(&without_sizes(line));
+        out.push('\n');
+    }
+    out
+}
+
+fn without_sizes(line: &str) -> String {
+    let is_comment = line.starts_with("--");
+    match line.find(" (about ").or_else(|| line.find(" (rows unknown")) {
+        Some(start) if is_comment => match line[start..].find(')') {
+            Some(end) => format!("{}{}", &line[..start], &line[start + end + 1..]),
+            None => line.to_owned(),
+        },
+        _ => line.to_owned(),
+    }
+}
+
+#[tokio::test]
+async fn the_result_is_what_the_model_alone_makes() {
+    const TABLES: &[&str] = &["public.conversations", "public.messages"];
+    for major in majors() {
+        let fresh = database(major, "").await;
+        on(&fresh.url(), &["apply", "--yes", "schema/"]).await.expect(DONE);
+        on(&fresh.url(), &["check", "-q", "schema/"]).await.expect(DONE);
+        let model = dump::without_column_order(&dump::of_tables(&fresh, TABLES).await);
+        assert!(model.contains("check_role_values"), "{model}");
+        for (case, _, extras) in cases::converging(major) {
+            // With extras it is more than the model; its dump.diff says what became of it.
+            if !case.name.starts_with("messages/") || extras > 0 {
+                continue;
+            }
+            let met = case.database(major).await;
+            on(&met.url(), &["apply", "--yes", "schema/"]).await.expect(DONE);
+            let result = dump::without_column_order(&dump::of_tables(&met, TABLES).await);
+            let difference = dump::difference(&model, &result);
+            assert_eq!(model, result, "{} on {major}:\n{difference}", case.name);
+        }
+    }
+}
