@@ -63,8 +63,9 @@ async fn converges(major: u32, case: Case, steps: usize, extras: usize) -> Vec<S
 
     let plan = on(&url, &["plan", "--format", "json", model]).await;
     let document: serde_json::Value = serde_json::from_str(&plan.out).unwrap_or_default();
-    let found = steps_of(&document);
-    demand(found == steps, format!("{found} steps instead of {steps}\n{}{}", plan.out, plan.err));
+    let found = summaries(&document);
+    let listed = || format!("{} steps instead of {steps}: {found:#?}\n{}", found.len(), plan.err);
+    demand(found.len() == steps, listed());
     let something = if steps == 0 { DONE } else { DIFFERENT };
     let status = on(&url, &["plan", "--exit-code", model]).await.status;
     demand(status == Some(something), format!("plan --exit-code ends with {status:?}"));
@@ -102,10 +103,11 @@ async fn converges(major: u32, case: Case, steps: usize, extras: usize) -> Vec<S
     wrong
 }
 
-/// The number of steps in what `plan --format json` prints.
-fn steps_of(document: &serde_json::Value) -> usize {
-    let batches = document["batches"].as_array().map(Vec::as_slice).unwrap_or_default();
-    batches.iter().map(|batch| batch["steps"].as_array().map_or(0, Vec::len)).sum()
+/// What each step does, from what `plan --format json` prints.
+fn summaries(document: &serde_json::Value) -> Vec<String> {
+    let list = |value: &serde_json::Value| value.as_array().cloned().unwrap_or_default();
+    let steps = list(&document["batches"]).into_iter().flat_map(|batch| list(&batch["steps"]));
+    steps.map(|step| step["summary"].to_string()).collect()
 }
 
 /// A script without what is another one on every run: the database, digests, sizes and times.

@@ -48,7 +48,7 @@ pub(crate) const CASES: &[(&str, Outcome)] = &[
     ),
     ("variants/check_not_valid", exactly(1)),
     ("variants/check_spelt_differently", exactly(0)),
-    ("variants/domain_over_varchar", exactly(7)),
+    ("variants/domain_over_varchar", exactly(5)),
     ("variants/enum_off_search_path", exactly(6)),
     (
         "variants/extra_dependents",

@@ -79,6 +79,37 @@ pub(crate) fn without_column_order(dump: &str) -> String {
     out
 }
 
+/// A dump with one spelling for a list of strings.
+///
+/// PostgreSQL prints `role IN ('a', 'b')` on a varchar as `(ARRAY['a'::character varying,
+/// 'b'::character varying])::text[]`, and reads this as `ARRAY[('a'::character varying)::text,
+/// ('b'::character varying)::text]`, as every restored dump shows: the cast of an array expression
+/// is one of its elements (`transformTypeCast`).
+pub(crate) fn one_spelling(dump: &str) -> String {
+    const START: &str = "(ARRAY['";
+    const END: &str = "'::character varying])::text[]";
+    let mut out = String::new();
+    let mut rest = dump;
+    while let Some((before, from)) = rest.split_once(START) {
+        out.push_str(before);
+        // `(ARRAY['` may be another array: then its end is not on the same line.
+        match from.split_once(END).filter(|(list, _)| !list.contains(['\n', ']'])) {
+            Some((list, after)) => {
+                let elements = list.split("'::character varying, '");
+                let elements: Vec<String> =
+                    elements.map(|e| format!("('{e}'::character varying)::text")).collect();
+                out.push_str(&format!("ARRAY[{}]", elements.join(", ")));
+                rest = after;
+            }
+            None => {
+                out.push_str(START);
+                rest = from;
+            }
+        }
+    }
+    out + rest
+}
+
 async fn blocking(work: impl FnOnce() -> String + Send + 'static) -> String {
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| panic!("{error}"))
 }

@@ -7,6 +7,7 @@
 pub(crate) mod cases;
 pub(crate) mod dump;
 pub(crate) mod golden;
+pub(crate) mod proxy;
 pub(crate) mod rows;
 
 use std::path::{Path, PathBuf};

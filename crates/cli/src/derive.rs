@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveError, DeriveOptions, Derived};
 use reconcile_live::introspect::ReadOptions;
+use reconcile_live::journal::Journal;
 use reconcile_live::preflight::Found;
 use reconcile_model::Model;
 use reconcile_plan::Limits;
@@ -21,7 +22,12 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Model, Failure> {
 }
 
 /// How to derive a plan, with what was approved.
-pub(crate) fn options(global: &Global, approvals: Option<&Approvals>) -> DeriveOptions {
+pub(crate) fn options(
+    global: &Global,
+    approvals: Option<&Approvals>,
+) -> Result<DeriveOptions, Failure> {
+    // The namespace is passed over, so it must not be one that holds something else.
+    Journal::named(&global.journal_schema).map_err(Trouble::from)?;
     let mut options = DeriveOptions {
         read: ReadOptions {
             hidden_namespace: Some(global.journal_schema.clone()),
@@ -35,7 +41,7 @@ pub(crate) fn options(global: &Global, approvals: Option<&Approvals>) -> DeriveO
         options.approvals.stall.clone_from(&approvals.allow_stall);
         options.approvals.drop.clone_from(&approvals.allow_drop);
     }
-    options
+    Ok(options)
 }
 
 /// Derives the plan that a model asks for.

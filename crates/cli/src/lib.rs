@@ -40,7 +40,12 @@ pub fn main() -> ExitCode {
     let output = Output::new(cli.global.color);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let result = match runtime {
-        Ok(runtime) => runtime.block_on(commands::run(cli, &output)),
+        Ok(runtime) => {
+            let result = runtime.block_on(commands::run(cli, &output));
+            // Whoever waits for an answer on the terminal waits for nothing any more.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(trouble::Trouble::new("runtime", error.to_string()).into()),
     };
     match result {

@@ -37,7 +37,11 @@ impl Output {
         let color = aside.color;
         // Only the first hook counts, and this is the only one.
         let _ = miette::set_hook(Box::new(move |_| {
-            Box::new(miette::MietteHandlerOpts::new().color(color).width(width).terminal_links(false).build())
+            let options = miette::MietteHandlerOpts::new().color(color).width(width);
+            // A URL or a name that is broken at a hyphen or a slash cannot be copied.
+            let options = options.word_separator(textwrap::WordSeparator::AsciiSpace);
+            let options = options.word_splitter(textwrap::WordSplitter::NoHyphenation);
+            Box::new(options.break_words(false).terminal_links(false).build())
         }));
         Self { style, aside }
     }
@@ -45,7 +49,7 @@ impl Output {
     /// Writes a result.
     pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        let written = out.write_all(text.as_bytes()).and_then(|()| match text.ends_with('\n') {
+        let written = out.write_all(text.as_bytes()).and_then(|()| match text.is_empty() || text.ends_with('\n') {
             true => Ok(()),
             false => out.write_all(b"\n"),
         });
@@ -103,13 +107,26 @@ impl Output {
             let _ = write!(err, "{question} [y/N] ");
             let _ = err.flush();
         }
+        let mut unanswered = Unanswered(true);
         // Beside the runtime's thread, so that a signal is still answered.
         let answer = tokio::task::spawn_blocking(|| {
             let mut answer = String::new();
             io::stdin().read_line(&mut answer).map(|_| answer)
         });
         let answer = answer.await.ok().and_then(Result::ok).unwrap_or_default();
+        unanswered.0 = answer.is_empty();
         matches!(answer.trim().to_lowercase().as_str(), "y" | "yes")
+    }
+}
+
+/// Ends the line of a question that nobody answered.
+struct Unanswered(bool);
+
+impl Drop for Unanswered {
+    fn drop(&mut self) {
+        if self.0 {
+            let _ = writeln!(io::stderr().lock());
+        }
     }
 }
 

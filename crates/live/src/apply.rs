@@ -112,7 +112,8 @@ pub async fn apply(
         None => None,
     };
     let stamped = stamp.is_some();
-    if of == 0 && !stamped {
+    // An undoing is noted even where nothing is left to do for it.
+    if of == 0 && !stamped && job.undoes.is_none() {
         return Ok(Applied { run: None, steps: 0, stamped, longest_hold: Duration::ZERO });
     }
     let mut interrupt = interrupt.clone();

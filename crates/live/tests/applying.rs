@@ -489,3 +489,84 @@ async fn a_role_that_was_taken_owns_what_is_made() {
     acting.close().await;
     root.send(&format!("DROP OWNED BY {role} CASCADE; DROP ROLE {role}")).await.unwrap();
 }
+
+#[tokio::test]
+async fn readers_of_a_view_that_is_rebuilt_see_no_error() {
+    for db in databases().await {
+        let mut session = session(&db.url()).await;
+        let mut change = batch(vec![
+            step(1, "DROP VIEW public.v"),
+            step(2, "ALTER TABLE public.t ALTER role TYPE varchar(20) USING role::text"),
+            step(3, "CREATE VIEW public.v AS SELECT id, role FROM public.t"),
+        ]);
+        change.locks = vec![lock("v"), lock("t")];
+        change.lock_timeout = Duration::from_millis(500);
+        let mut changing = plan(vec![change]);
+        changing.batches.insert(0, batch(vec![step(4, "DROP MATERIALIZED VIEW public.m")]));
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let mut clients = Vec::new();
+        for client in 0..6 {
+            let (url, stop) = (db.url(), std::sync::Arc::clone(&stop));
+            clients.push(tokio::spawn(async move {
+                let mut session = apply_kit::session(&url).await;
+                let mut reads = 0;
+                while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                    // Some transactions read the view, some the table, some both.
+                    let sql = match client % 3 {
+                        0 => "SELECT count(*) FROM v",
+                        1 => "BEGIN; SELECT count(*) FROM t; SELECT count(*) FROM v; COMMIT",
+                        _ => "BEGIN; SELECT * FROM v LIMIT 1; SELECT pg_sleep(0.005); COMMIT",
+                    };
+                    session.send(sql).await.unwrap_or_else(|e| panic!("{sql}: {e}"));
+                    reads += 1;
+                    tokio::time::sleep(Duration::from_millis(15 + client)).await;
+                }
+                reads
+            }));
+        }
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        let (result, events) = run(&mut session, &changing).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        for client in clients {
+            assert!(client.await.unwrap() > 10);
+        }
+        let applied = result.unwrap_or_else(|stopped| panic!("{stopped}: {events:?}"));
+        assert!(applied.longest_hold < Duration::from_secs(2), "{applied:?}");
+    }
+}
+
+#[tokio::test]
+async fn somebody_who_waits_the_other_way_round_is_not_the_one_to_be_ended() {
+    for db in databases().await {
+        let mut session = session(&db.url()).await;
+        let mut other = apply_kit::session(&db.url()).await;
+        let mut change = batch(vec![
+            step(1, "DROP VIEW public.v"),
+            step(2, "ALTER TABLE public.t ADD COLUMN a int"),
+        ]);
+        change.locks = vec![lock("v"), lock("t")];
+        change.lock_timeout = Duration::from_secs(5);
+        // The third has v, we wait for it, and behind us the other, who has t. Then the third
+        // goes, we have v and want t: the other has waited for longer than we.
+        let mut third = apply_kit::session(&db.url()).await;
+        third.send("BEGIN; SELECT count(*) FROM v").await.unwrap();
+        other.send("BEGIN; SELECT count(*) FROM t").await.unwrap();
+        let release = async {
+            tokio::time::sleep(Duration::from_millis(700)).await;
+            third.send("COMMIT").await.unwrap();
+        };
+        let ask = async {
+            tokio::time::sleep(Duration::from_millis(300)).await;
+            let answer = other.send("SELECT count(*) FROM v; COMMIT").await;
+            answer.unwrap_or_else(|e| panic!("{}: {e}", db.server().major()));
+        };
+        let against = async {
+            tokio::join!(release, ask);
+        };
+        let changing = plan(vec![change]);
+        let ((result, events), ()) = tokio::join!(run(&mut session, &changing), against);
+        result.unwrap();
+        assert!(events.contains(&"batch 1 again".to_owned()), "{events:?}");
+    }
+}

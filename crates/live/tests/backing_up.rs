@@ -63,13 +63,15 @@ async fn what_was_backed_up_is_there_again_after_a_restore() {
 
         let fresh = database(major, "").await;
         fresh.load_file(schema).await;
-        let restore = program.with_file_name("pg_restore");
-        let output = Command::new(restore)
-            .args(["--exit-on-error", "--dbname", &fresh.url()])
-            .arg(data)
+        // As a script, so that the settings that only a newer server knows are passed over.
+        let script = dir.path().join("data.sql");
+        let output = Command::new(program.with_file_name("pg_restore"))
+            .arg("--file")
+            .args([&script, data])
             .output()
             .unwrap();
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        fresh.load_file(&script).await;
         let digest = "SELECT md5(string_agg(x, ',' ORDER BY x)) FROM (SELECT u::text FROM \
                       \"My App\".\"userData\" u UNION ALL SELECT p::text FROM parts p) AS r(x)";
         assert_eq!(ask(&fresh, digest).await, ask(&db, digest).await);

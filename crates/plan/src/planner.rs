@@ -116,7 +116,12 @@ impl Planner<'_> {
         }
         let disturbances = Disturbances::find(self);
         for change in &difference.changes {
-            self.out.touched.insert(change.address().clone());
+            match change {
+                Change::Drop(address) => self.touch_whole(address),
+                Change::Create(address) | Change::Alter { desired: address, .. } => {
+                    self.out.touched.insert(address.clone());
+                }
+            }
             self.change(change, &disturbances);
         }
         disturbances.apply(self);
@@ -291,7 +296,7 @@ impl Planner<'_> {
         }
         self.out.warnings.extend(stay);
         for (address, stages, users) in orphans {
-            self.out.touched.insert(address.clone());
+            self.touch_whole(&address);
             self.out.changes.push(Change::Drop(address.clone()));
             self.no_longer_left_alone(&address);
             self.add(&address, Verb::Drop, stages);
@@ -306,6 +311,16 @@ impl Planner<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Touches an object that goes with what goes with it: its comment, owner and privileges have to
+    /// come back if it does.
+    fn touch_whole(&mut self, address: &Address) {
+        let mut queue = vec![address.clone()];
+        while let Some(address) = queue.pop() {
+            queue.extend(self.inputs.live.children(&address).map(|o| o.address.clone()));
+            self.out.touched.insert(address);
         }
     }
 

@@ -43,9 +43,11 @@ impl Page {
         for (at, line) in
             wrap(text, self.style.width.saturating_sub(indent.len())).iter().enumerate()
         {
-            let margin = if at == 0 { self.style.paint(tone, margin) } else { indent.clone() };
-            let line = self.style.paint(tone, line);
-            self.raw(&format!("{margin}{line}"));
+            // The margin has no colour of its own, and white space needs none.
+            let margin = if at == 0 { margin } else { &indent };
+            let line = self.style.paint(tone, &format!("{}{line}", margin.trim_start()));
+            let left = margin.len() - margin.trim_start().len();
+            self.raw(&format!("{}{line}", &margin[..left]));
         }
     }
 

@@ -73,18 +73,22 @@ fn write_batch(out: &mut String, batch: &Batch) {
         out.push_str("BEGIN;\n");
     }
     let _ = writeln!(out, "{scope} lock_timeout = '{}ms';", batch.lock_timeout.as_millis());
+    let mut home = None;
     for step in &batch.steps {
-        write_step(out, scope, step);
+        out.push('\n');
+        let namespace = step.addresses.first().map_or("", |address| address.namespace());
+        if home != Some(namespace) {
+            home = Some(namespace);
+            let _ = writeln!(out, "{scope} search_path = {};", search_path(namespace));
+        }
+        write_step(out, step);
     }
     if batch.transaction {
         out.push_str("COMMIT;\n");
     }
 }
 
-fn write_step(out: &mut String, scope: &str, step: &Step) {
-    out.push('\n');
-    let home = step.addresses.first().map_or("", |address| address.namespace());
-    let _ = writeln!(out, "{scope} search_path = {};", search_path(home));
+fn write_step(out: &mut String, step: &Step) {
     for (at, line) in step.summary.iter().enumerate() {
         let margin = if at == 0 { format!("{}. ", step.number) } else { "   ".to_owned() };
         comment(out, &format!("{margin}{line}"));

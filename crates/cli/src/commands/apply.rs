@@ -68,7 +68,7 @@ pub(crate) async fn run(
     let saved = args.plan.as_deref().map(read_plan).transpose()?;
     let model = derive::load(&args.model.model)?;
     let files: Vec<String> = model.files().map(str::to_owned).collect();
-    let options = derive::options(global, Some(&args.approvals));
+    let options = derive::options(global, Some(&args.approvals))?;
 
     let mut opened = interrupt.or(execute::open("apply", global, output)).await?;
     let session = &mut opened.session;

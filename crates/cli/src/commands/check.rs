@@ -44,7 +44,7 @@ enum Form {
 pub(crate) async fn run(args: &Check, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let model = derive::load(&args.model.model)?;
     let mut opened = Side::of(global, output)?.open(global, true, output).await?;
-    let options = derive::options(global, None);
+    let options = derive::options(global, None)?;
     let derived = derive::derive(&mut opened.session, &model, &options).await?;
     let found = findings(&derived.difference, &derived.desired, &derived.snapshot.catalog);
     let unmanaged = &derived.plan.unmanaged;

@@ -57,7 +57,7 @@ pub(crate) async fn run(args: &Plan, global: &Global, output: &Output) -> Result
     let model = derive::load(&args.model.model)?;
     let files: Vec<String> = model.files().map(str::to_owned).collect();
     let mut opened = Side::of(global, output)?.open(global, true, output).await?;
-    let options = derive::options(global, Some(&args.approvals));
+    let options = derive::options(global, Some(&args.approvals))?;
     let derived = derive::derive(&mut opened.session, &model, &options).await?;
     let of = derive::preview(&opened, &files, &derived);
     if let Some(path) = &args.out {

@@ -64,7 +64,7 @@ pub(crate) async fn run(
         return Ok(Exit::Done);
     };
     let saved = journal.saved_objects(session, run.id).await.map_err(Trouble::from)?;
-    let mut options = derive::options(global, Some(&args.approvals));
+    let mut options = derive::options(global, Some(&args.approvals))?;
     options.approvals.drop = vec!["all".to_owned()];
     options.approvals.only_if_empty = !args.allow_data_loss;
     options.exact = true;

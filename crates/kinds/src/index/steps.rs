@@ -75,13 +75,18 @@ fn is_partitioned(address: &Address, cx: &Cx<'_>) -> bool {
     cx.live.definition::<Table>(&table).is_some_and(|t| t.partition_key.is_some())
 }
 
+/// The server writes the index of a partitioned table as ON ONLY, which leaves the partitions out.
+fn whole(definition: &String) -> bool {
+    !definition.contains(" ON ONLY ")
+}
+
 /// CREATE INDEX in a transaction that holds the relation, or where nobody else knows it.
 fn create_within(address: &Address, index: &Index, cx: &Cx<'_>) -> Action {
     let on = relation(address);
     let new = cx.is_new(&Address::new(crate::table::NAME, &address.path()[..2]));
     // What the server deparsed has everything that the model cannot say yet.
     let statement =
-        index.definition.clone().unwrap_or_else(|| sql::create(index, address.name(), &on, false));
+        index.definition.clone().filter(whole).unwrap_or_else(|| sql::create(index, address.name(), &on, false));
     let mut action = Action::new(address, format!("make index {}", address.name()), Sql::Statement(statement));
     if !new {
         action = action.locking(on.clone(), LockLevel::Share).working(Work::Build(on));

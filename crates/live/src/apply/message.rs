@@ -138,7 +138,7 @@ pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
     message
         .block("BEGIN PERFORM set_config('reconcile.began', clock_timestamp()::text, true); END");
     if !batch.locks.is_empty() {
-        message.block(&lock_relations(&batch.locks));
+        message.block(&lock_relations(&batch.locks, lock_timeout));
     }
     message.block(&locked(batch.hold, mark));
     for step in &batch.steps {
@@ -224,7 +224,11 @@ pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
 /// materialized view or a foreign table is locked alone by giving it to the owner that it has: the
 /// catalog is not written then (`ATExecChangeOwner`). What is neither, what this transaction will
 /// make, and what the role may not lock so, is left to the statements, which lock it themselves.
-fn lock_relations(locks: &[RelationLock]) -> String {
+///
+/// Several locks are given up together before the `deadlock_timeout` of whoever holds the second
+/// and waits for the first: his server process would find the deadlock and end *his* transaction
+/// (`CheckDeadLock` runs in the process that has waited for so long).
+fn lock_relations(locks: &[RelationLock], lock_timeout: Duration) -> String {
     let rows: Vec<String> = locks
         .iter()
         .enumerate()
@@ -238,21 +242,31 @@ fn lock_relations(locks: &[RelationLock]) -> String {
             )
         })
         .collect();
+    let each = millis(lock_timeout);
+    let all = match locks.len() {
+        1 => each.to_string(),
+        _ => "extract(epoch FROM current_setting('deadlock_timeout')::interval) * 900".to_owned(),
+    };
     format!(
-        "DECLARE w record; c record; BEGIN \
+        "DECLARE w record; c record; remaining int8; \
+         deadline timestamptz := clock_timestamp() + ({all}) * interval '1 ms'; BEGIN \
          FOR w IN SELECT * FROM (VALUES {}) AS v(at, namespace, name, mode, whole) ORDER BY at LOOP \
          SELECT k.oid, k.relkind, pg_get_userbyid(k.relowner) AS owner, \
          pg_has_role(k.relowner, 'USAGE') AS own INTO c \
          FROM pg_catalog.pg_class k JOIN pg_catalog.pg_namespace n ON n.oid = k.relnamespace \
          WHERE n.nspname = w.namespace AND k.relname = w.name; \
          CONTINUE WHEN NOT FOUND; \
+         remaining := (extract(epoch FROM deadline - clock_timestamp()) * 1000)::int8; \
+         IF remaining < 1 THEN RAISE EXCEPTION USING ERRCODE = '55P03', \
+         MESSAGE = 'the locks were not had together'; END IF; \
+         PERFORM set_config('lock_timeout', least({each}, remaining)::text, true); \
          IF c.relkind IN ('r', 'p') THEN \
          IF has_table_privilege(c.oid, 'UPDATE, DELETE, TRUNCATE') THEN \
          EXECUTE format('LOCK TABLE %I.%I IN %s MODE', w.namespace, w.name, w.mode); END IF; \
          ELSIF c.relkind IN ('v', 'm', 'f') AND w.whole AND c.own THEN \
          EXECUTE format('ALTER %s %I.%I OWNER TO %I', CASE c.relkind WHEN 'v' THEN 'VIEW' \
          WHEN 'm' THEN 'MATERIALIZED VIEW' ELSE 'FOREIGN TABLE' END, w.namespace, w.name, c.owner); \
-         END IF; END LOOP; END",
+         END IF; END LOOP; PERFORM set_config('lock_timeout', '{each}', true); END",
         rows.join(", ")
     )
 }

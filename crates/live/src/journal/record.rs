@@ -184,9 +184,10 @@ impl Journal {
         sql.join(";\n")
     }
 
-    /// Notes that a run stopped, and why.
+    /// Notes that a run stopped, and why; one that came to its end, unheard, stays done.
     pub(crate) fn run_stopped(&self, run: i64, error: &str) -> String {
-        self.run_is(run, "stopped", Some(error))
+        let stopped = self.run_is(run, "stopped", Some(error));
+        format!("{stopped} AND \"state\" = 'running'")
     }
 
     fn run_is(&self, run: i64, state: &str, error: Option<&str>) -> String {

@@ -1,0 +1,239 @@
+//! Killed, cut off or thrown out at every boundary, and applied again: the work is finished, and
+//! the result is that of an undisturbed apply.
+
+mod common;
+
+use std::process::Stdio;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use common::proxy::{self, Proxy, Trap, When};
+use common::{Case, DONE, JOURNAL, Ran, dump, execute, on, program, rows, scalar};
+use reconcile_testkit::{Database, majors};
+use tokio::task::{JoinError, JoinSet};
+
+const CASES: &[Case] = &[
+    Case { name: "messages/lived_in" },
+    Case { name: "messages/check_name_taken" },
+    Case { name: "messages/production" },
+];
+
+/// How many databases are worked on at once.
+const AT_ONCE: usize = 4;
+
+/// What is done to the program.
+#[derive(Debug, Clone, Copy)]
+enum Blow {
+    /// SIGKILL.
+    Kill,
+    /// Its connection ends.
+    Cut,
+}
+
+/// What an undisturbed apply leads to.
+#[derive(Debug)]
+struct Undisturbed {
+    before: String,
+    after: String,
+    columns: rows::Columns,
+    rows: rows::Rows,
+    /// The queries, from the first that is more than a question.
+    first: usize,
+    queries: Vec<String>,
+}
+
+async fn undisturbed(major: u32, case: Case) -> Undisturbed {
+    let database = case.database(major).await;
+    let columns = rows::columns(&database).await;
+    let before = dump::definitions(&database).await;
+    let proxy = Proxy::start(&database).await;
+    on(proxy.url(), &["apply", "--yes", &case.model()]).await.expect(DONE);
+    let queries = proxy.queries();
+    let first = queries.iter().position(|query| query.contains("pg_try_advisory_lock"));
+    let after = dump::definitions(&database).await;
+    let rows = rows::rows(&database, &columns).await;
+    let first = first.expect("apply takes the lease") + 1;
+    Undisturbed { before, after, columns, rows, first, queries }
+}
+
+impl Undisturbed {
+    /// Whether a query does steps.
+    fn has_steps(&self, number: usize) -> bool {
+        self.queries.get(number - 1).is_some_and(|query| proxy::steps(query) > 0)
+    }
+
+    /// Every boundary: before and after each query that writes, and after each step within one.
+    fn boundaries(&self) -> Vec<(usize, When)> {
+        let mut boundaries = Vec::new();
+        for (index, query) in self.queries.iter().enumerate() {
+            let number = index + 1;
+            if number < self.first || !query.contains("COMMIT") || query.contains("READ ONLY") {
+                continue;
+            }
+            boundaries.extend([(number, When::Before), (number, When::After)]);
+            let steps = proxy::steps(query);
+            // Of many steps some: all are alike to the server, which rolls back.
+            let every = steps.div_ceil(6).max(1);
+            boundaries.extend((1..=steps).step_by(every).map(|step| (number, When::Within(step))));
+        }
+        boundaries
+    }
+}
+
+/// Starts an apply and disturbs it at a boundary.
+async fn disturb(database: &Database, model: &str, boundary: (usize, When), blow: Blow) -> Option<i32> {
+    let proxy = Proxy::start(database).await;
+    let mut command = program(&["--live", proxy.url(), "apply", "--yes", model]);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let child = Arc::new(Mutex::new(command.spawn().expect("the program starts")));
+    let victim = Arc::clone(&child);
+    let (query, when) = boundary;
+    let act = move || match blow {
+        Blow::Kill => victim.lock().unwrap().start_kill().expect("it runs"),
+        Blow::Cut => {}
+    };
+    proxy.set(Trap { query, when, act: Box::new(act) });
+    loop {
+        if let Some(status) = child.lock().unwrap().try_wait().expect("it is our child") {
+            return status.code();
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// The second apply finishes the work; nothing tells that there was a first.
+async fn finishes(database: &Database, case: Case, expected: &Undisturbed, what: &str) {
+    let url = database.url();
+    let again = on(&url, &["apply", "--yes", &case.model()]).await.expect(DONE);
+    let after = dump::definitions(database).await;
+    let difference = || dump::difference(&expected.after, &after);
+    assert!(after == expected.after, "{what}:\n{}\n{again:?}", difference());
+    assert!(!after.contains("_rc_"), "{what}: {after}");
+    assert_eq!(rows::rows(database, &expected.columns).await, expected.rows, "{what}");
+    on(&url, &["plan", "--exit-code", &case.model()]).await.expect(DONE);
+
+    let mut connection = database.connect().await;
+    let locks = "SELECT count(*)::text FROM pg_locks l JOIN pg_database d ON d.oid = l.database \
+                 WHERE d.datname = current_database() AND locktype = 'advisory'";
+    assert_eq!(scalar(&mut connection, locks).await, "0", "{what}: a lease is still held");
+
+    // The story: the last run is done, and one before it did not end well or there is none.
+    let status = on(&url, &["status", "--format", "json"]).await.expect(DONE);
+    let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
+    let runs = status["runs"].as_array().expect("status lists runs");
+    let states: Vec<&str> = runs.iter().filter_map(|run| run["state"].as_str()).collect();
+    assert_eq!(states.first(), Some(&"done"), "{what}: {states:?}");
+    assert!(states[1..].iter().all(|state| *state == "stopped"), "{what}: {states:?}");
+    // The middle of the work is not done twice: a run that goes on says with which one.
+    let first_did = runs.iter().skip(1).any(|run| run["steps_done"].as_u64() > Some(0));
+    assert_eq!(first_did, runs[0]["continues"].is_number(), "{what}: {status}");
+}
+
+/// Rollback knows all of it, the beginning that the first apply did too.
+async fn goes_back(database: &Database, expected: &Undisturbed, what: &str) {
+    let back = on(&database.url(), &["rollback", "--yes"]).await.expect(DONE);
+    let restored = dump::definitions(database).await;
+    let plain = |dump: &str| dump::one_spelling(&dump::without_column_order(dump));
+    let difference = || dump::difference(&expected.before, &restored);
+    assert!(plain(&restored) == plain(&expected.before), "{what}:\n{}\n{back:?}", difference());
+}
+
+async fn disturbed_everywhere(blow: Blow, cases: &[Case]) {
+    let mut wrong = Vec::new();
+    for major in majors() {
+        for &case in cases {
+            let expected = Arc::new(undisturbed(major, case).await);
+            let boundaries = expected.boundaries();
+            assert!(boundaries.len() > 10, "{boundaries:?}");
+            let mut work = JoinSet::new();
+            for boundary in boundaries {
+                if work.len() == AT_ONCE {
+                    wrong.extend(work.join_next().await.and_then(words));
+                }
+                let expected = Arc::clone(&expected);
+                work.spawn(async move {
+                    let what = format!("{} on {major}, {blow:?} at {boundary:?}", case.name);
+                    let database = case.database(major).await;
+                    let status = disturb(&database, &case.model(), boundary, blow).await;
+                    match blow {
+                        Blow::Kill => assert_eq!(status, None, "{what}: it was not killed"),
+                        Blow::Cut => assert!(matches!(status, Some(0 | 1 | 3 | 4)), "{what}: {status:?}"),
+                    }
+                    finishes(&database, case, &expected, &what).await;
+                    if matches!(boundary.1, When::After) && expected.has_steps(boundary.0) {
+                        goes_back(&database, &expected, &what).await;
+                    }
+                });
+            }
+            while let Some(done) = work.join_next().await {
+                wrong.extend(words(done));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{} boundaries:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+/// What a task that panicked said.
+fn words(done: Result<(), JoinError>) -> Option<String> {
+    let panic = done.err()?.into_panic();
+    let said = panic.downcast_ref::<String>().cloned();
+    said.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()))
+        .or_else(|| Some("a panic".to_owned()))
+}
+
+#[tokio::test]
+async fn killed_at_every_boundary() {
+    disturbed_everywhere(Blow::Kill, CASES).await;
+}
+
+#[tokio::test]
+async fn cut_off_at_every_boundary() {
+    // The server sees the same as when the program is killed; the program has to find out.
+    disturbed_everywhere(Blow::Cut, &CASES[1..2]).await;
+}
+
+/// Waits until somebody waits for a lock of a session; the one who waits.
+async fn waiting(watcher: &mut sqlx::PgConnection, holder: &str) -> String {
+    let sql = format!(
+        "SELECT coalesce((SELECT pid::text FROM pg_stat_activity \
+         WHERE {holder} = ANY (pg_blocking_pids(pid)) LIMIT 1), '')"
+    );
+    for _ in 0..1000 {
+        let pid = scalar(watcher, &sql).await;
+        if !pid.is_empty() {
+            return pid;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nobody waits for the lock");
+}
+
+#[tokio::test]
+async fn its_backend_is_terminated_half_way() {
+    for major in majors() {
+        let case = CASES[0];
+        let expected = undisturbed(major, case).await;
+        let database = case.database(major).await;
+        // The second transaction needs this relation, the first does not: it is done by then.
+        let mut holder = database.connect().await;
+        let mut watcher = database.connect().await;
+        let pid = scalar(&mut holder, "SELECT pg_backend_pid()::text").await;
+        execute(&mut holder, "BEGIN; SELECT FROM role_counts LIMIT 1").await;
+        let url = database.url();
+        let (ran, ()) = tokio::join!(on(&url, &["apply", "--yes", "schema/"]), async {
+            let victim = waiting(&mut watcher, &pid).await;
+            execute(&mut watcher, &format!("SELECT pg_terminate_backend({victim})")).await;
+        });
+        execute(&mut holder, "ROLLBACK").await;
+        let ran: Ran = ran;
+        assert!(matches!(ran.status, Some(0 | 4)), "{ran:?}");
+        if ran.status == Some(4) {
+            ran.says("add column messages.tool_call_id");
+            let mut connection = database.connect().await;
+            let done = format!("SELECT count(*)::text FROM {JOURNAL}.step WHERE state = 'done'");
+            assert_eq!(scalar(&mut connection, &done).await, "1");
+        }
+        finishes(&database, case, &expected, "its backend was terminated").await;
+        goes_back(&database, &expected, "its backend was terminated").await;
+    }
+}
