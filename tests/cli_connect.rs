@@ -1,5 +1,7 @@
 //! Databases that cannot be reached, and roles that may not do what is asked.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{DIFFERENT, DONE, ERROR, REFUSED, dump, execute, finish, messages, on, program};
@@ -69,7 +71,9 @@ async fn a_role_that_owns_nothing_is_told_what_to_grant() {
         execute(&mut connection, &format!("GRANT {owner} TO {role}")).await;
         on(&url, &["apply", "--yes", "--role", &owner]).await.expect(DONE).says("Proven");
         on(&url, &["plan", "--role", "no_such_role"]).await.expect(ERROR).says("no_such_role");
-        let sql = format!("REASSIGN OWNED BY {owner} TO postgres; DROP OWNED BY {owner}; DROP ROLE {owner}, {role}");
+        let sql = format!(
+            "REASSIGN OWNED BY {owner} TO postgres; DROP OWNED BY {owner}; DROP ROLE {owner}, {role}"
+        );
         execute(&mut connection, &sql).await;
         connection.close().await.unwrap();
     }
@@ -90,11 +94,18 @@ async fn the_journal_needs_a_namespace() {
         on(&url, &["apply", "--yes"]).await.expect(REFUSED).says("GRANT CREATE ON DATABASE");
         execute(&mut connection, &format!("CREATE SCHEMA notes AUTHORIZATION {role}")).await;
         on(&url, &["apply", "--yes", "--journal-schema", "notes"]).await.expect(DONE);
-        on(&url, &["status", "--journal-schema", "notes"]).await.expect(DONE).says("Run 1: apply, done");
+        on(&url, &["status", "--journal-schema", "notes"])
+            .await
+            .expect(DONE)
+            .says("Run 1: apply, done");
         on(&url, &["status"]).await.expect(DONE).says("Nothing was applied");
         on(&url, &["plan", "--exit-code", "--journal-schema", "notes"]).await.expect(DONE);
-        on(&url, &["apply", "--yes", "--journal-schema", "public"]).await.expect(ERROR).says("`public`");
-        let sql = format!("REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}");
+        on(&url, &["apply", "--yes", "--journal-schema", "public"])
+            .await
+            .expect(ERROR)
+            .says("`public`");
+        let sql =
+            format!("REASSIGN OWNED BY {role} TO postgres; DROP OWNED BY {role}; DROP ROLE {role}");
         execute(&mut connection, &sql).await;
         connection.close().await.unwrap();
     }
@@ -105,7 +116,8 @@ async fn a_read_only_database_is_not_changed() {
     for major in majors() {
         let database = messages("messages/production").database(major).await;
         let mut connection = database.connect().await;
-        let sql = format!("ALTER DATABASE {} SET default_transaction_read_only = on", database.name());
+        let sql =
+            format!("ALTER DATABASE {} SET default_transaction_read_only = on", database.name());
         execute(&mut connection, &sql).await;
         connection.close().await.unwrap();
         let url = database.url();

@@ -1,5 +1,7 @@
 //! Ctrl-C and SIGTERM: the statement ends on the server, no lock stays, the status tells.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::time::Duration;
@@ -26,12 +28,16 @@ async fn a_signal_while_a_lock_is_waited_for_leaves_nothing() {
                            WHERE c.relname = 'messages' AND NOT l.granted";
             let runs = "SELECT coalesce((SELECT 'yes' FROM pg_tables WHERE schemaname = 'reconcile' LIMIT 1), 'no')";
             for _ in 0..400 {
-                if scalar(&mut watcher, runs).await == "yes" && scalar(&mut watcher, waiting).await != "0" {
+                if scalar(&mut watcher, runs).await == "yes"
+                    && scalar(&mut watcher, waiting).await != "0"
+                {
                     break;
                 }
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
-            let sent = std::process::Command::new("kill").args([format!("-{signal}"), pid.to_string()]).status();
+            let sent = std::process::Command::new("kill")
+                .args([format!("-{signal}"), pid.to_string()])
+                .status();
             assert!(sent.unwrap().success());
             let output = child.wait_with_output().await.unwrap();
             let words = String::from_utf8_lossy(&output.stderr);

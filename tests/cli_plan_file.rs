@@ -1,5 +1,7 @@
 //! Plans that are saved, carried out later, and run by psql.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{DIFFERENT, DONE, ERROR, REFUSED, dump, execute, messages, on};
@@ -85,7 +87,10 @@ async fn what_is_no_plan_is_told() {
         let arguments = ["apply", "--yes", "--plan", path.to_str().unwrap()];
         on(url, &arguments).await.expect(ERROR).says(words).says("plan.json");
     }
-    on(url, &["apply", "--plan", "no-such-file.json"]).await.expect(ERROR).says("no-such-file.json");
+    on(url, &["apply", "--plan", "no-such-file.json"])
+        .await
+        .expect(ERROR)
+        .says("no-such-file.json");
     on(url, &["plan", "--out", "/no/such/folder/plan.json"]).await.expect(ERROR);
 }
 

@@ -1,5 +1,7 @@
 //! What was applied is undone: definitions, rows, privileges, comments, revisions.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Case, DONE, PARTIAL, REFUSED, cases, dump, execute, messages, on, rows, scalar};
@@ -8,7 +10,8 @@ use sqlx::Connection as _;
 
 /// What a rollback leaves in another form: a constraint stays proven, and the server has its own
 /// ways to spell an expression that it has read back.
-const RESPELT: &[&str] = &["messages/check_name_taken", "variants/check_not_valid", "variants/domain_over_varchar"];
+const RESPELT: &[&str] =
+    &["messages/check_name_taken", "variants/check_not_valid", "variants/domain_over_varchar"];
 
 #[tokio::test]
 async fn every_apply_is_undone_to_the_letter() {
@@ -119,7 +122,11 @@ async fn an_unfinished_apply_is_undone_too() {
              EXECUTE FUNCTION no_drops()",
         )
         .await;
-        on(&url, &["apply", "--yes"]).await.expect(PARTIAL).says("types stay").says("Done, and kept");
+        on(&url, &["apply", "--yes"])
+            .await
+            .expect(PARTIAL)
+            .says("types stay")
+            .says("Done, and kept");
         on(&url, &["status"]).await.expect(DONE).says("Run 1: apply, stopped");
         let sql = "DROP EVENT TRIGGER no_drops; DROP FUNCTION no_drops()";
         execute(&mut connection, sql).await;

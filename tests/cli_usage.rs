@@ -1,5 +1,7 @@
 //! The surface of the program: exit statuses, where words go, and what wrong usage is told.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::process::{Command as Blocking, Stdio};
@@ -28,7 +30,8 @@ async fn help_and_version_are_no_errors_and_wrong_usage_is_error_1() {
 #[tokio::test]
 async fn every_command_has_help() {
     let help = reconcile(&["--help"]).await.expect(DONE);
-    let commands = ["plan", "apply", "check", "gate", "status", "rollback", "schema", "completions"];
+    let commands =
+        ["plan", "apply", "check", "gate", "status", "rollback", "schema", "completions"];
     for command in commands {
         assert!(help.out.contains(&format!("\n  {command} ")), "{command}");
         reconcile(&[command, "--help"]).await.expect(DONE).says("--live <DATABASE>");
@@ -44,7 +47,10 @@ async fn without_a_database_the_ways_to_name_one_are_told() {
     for command in ["plan", "check", "gate", "status", "rollback", "apply"] {
         reconcile(&[command]).await.expect(ERROR).says("DATABASE_URL").says("--live");
     }
-    reconcile(&["plan", "--live", "mysql://root@db/x"]).await.expect(ERROR).says("is not PostgreSQL");
+    reconcile(&["plan", "--live", "mysql://root@db/x"])
+        .await
+        .expect(ERROR)
+        .says("is not PostgreSQL");
     reconcile(&["plan", "--live", "no-such.sql"]).await.expect(ERROR).says("no-such.sql");
 }
 

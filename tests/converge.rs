@@ -6,10 +6,6 @@ use std::collections::BTreeSet;
 
 use common::{Case, DIFFERENT, DONE, cases, dump, golden, on, rows};
 use reconcile_testkit::{database, majors};
-use tokio::task::JoinSet;
-
-/// How many databases are worked on at once.
-const AT_ONCE: usize = 4;
 
 #[test]
 fn every_fixture_has_an_expected_outcome() {
@@ -20,33 +16,16 @@ fn every_fixture_has_an_expected_outcome() {
 
 #[tokio::test]
 async fn every_fixture_comes_to_the_model_and_loses_nothing() {
-    let mut wrong = Vec::new();
     let mut versions = majors();
+    // Newest first, for golden files.
     versions.sort_unstable_by(|a, b| b.cmp(a));
     for major in versions {
-        let mut work = JoinSet::new();
-        for (case, steps, extras) in cases::converging(major) {
-            if work.len() == AT_ONCE {
-                wrong.extend(result(work.join_next().await));
-            }
-            work.spawn(converges(major, case, steps, extras));
-        }
-        while !work.is_empty() {
-            wrong.extend(result(work.join_next().await));
-        }
-    }
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
-}
-
-fn result(ended: Option<Result<Vec<String>, tokio::task::JoinError>>) -> Vec<String> {
-    match ended {
-        Some(Ok(wrong)) => wrong,
-        Some(Err(error)) => vec![error.to_string()],
-        None => Vec::new(),
+        let cases = cases::converging(major).into_iter();
+        common::all(cases.map(|(case, steps, extras)| converges(major, case, steps, extras))).await;
     }
 }
 
-async fn converges(major: u32, case: Case, steps: usize, extras: usize) -> Vec<String> {
+async fn converges(major: u32, case: Case, steps: usize, extras: usize) {
     let database = case.database(major).await;
     let (url, model) = (database.url(), case.model());
     let model = model.as_str();
@@ -77,9 +56,6 @@ async fn converges(major: u32, case: Case, steps: usize, extras: usize) -> Vec<S
 
     let applied = on(&url, &["apply", "--yes", model]).await;
     demand(applied.status == Some(DONE), format!("apply: {}{}", applied.out, applied.err));
-    if applied.status != Some(DONE) {
-        return wrong;
-    }
     let rows_after = rows::rows(&database, &columns).await;
     demand(rows_before == rows_after, format!("rows: {rows_before:?}, then {rows_after:?}"));
     let dump_after = dump::definitions(&database).await;
@@ -100,7 +76,7 @@ async fn converges(major: u32, case: Case, steps: usize, extras: usize) -> Vec<S
     demand(twice.status == Some(DONE), format!("apply again: {}{}", twice.out, twice.err));
     let dump_twice = dump::definitions(&database).await;
     demand(dump_twice == dump_after, "apply again changed something".to_owned());
-    wrong
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 /// What each step does, from what `plan --format json` prints.

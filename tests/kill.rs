@@ -10,16 +10,12 @@ use std::time::Duration;
 use common::proxy::{self, Proxy, Trap, When};
 use common::{Case, DONE, JOURNAL, Ran, dump, execute, on, program, rows, scalar};
 use reconcile_testkit::{Database, majors};
-use tokio::task::{JoinError, JoinSet};
 
 const CASES: &[Case] = &[
     Case { name: "messages/lived_in" },
     Case { name: "messages/check_name_taken" },
     Case { name: "messages/production" },
 ];
-
-/// How many databases are worked on at once.
-const AT_ONCE: usize = 4;
 
 /// What is done to the program.
 #[derive(Debug, Clone, Copy)]
@@ -139,46 +135,35 @@ async fn goes_back(database: &Database, expected: &Undisturbed, what: &str) {
 }
 
 async fn disturbed_everywhere(blow: Blow, cases: &[Case]) {
-    let mut wrong = Vec::new();
     for major in majors() {
         for &case in cases {
             let expected = Arc::new(undisturbed(major, case).await);
             let boundaries = expected.boundaries();
             assert!(boundaries.len() > 10, "{boundaries:?}");
-            let mut work = JoinSet::new();
-            for boundary in boundaries {
-                if work.len() == AT_ONCE {
-                    wrong.extend(work.join_next().await.and_then(words));
-                }
-                let expected = Arc::clone(&expected);
-                work.spawn(async move {
-                    let what = format!("{} on {major}, {blow:?} at {boundary:?}", case.name);
-                    let database = case.database(major).await;
-                    let status = disturb(&database, &case.model(), boundary, blow).await;
-                    match blow {
-                        Blow::Kill => assert_eq!(status, None, "{what}: it was not killed"),
-                        Blow::Cut => assert!(matches!(status, Some(0 | 1 | 3 | 4)), "{what}: {status:?}"),
-                    }
-                    finishes(&database, case, &expected, &what).await;
-                    if matches!(boundary.1, When::After) && expected.has_steps(boundary.0) {
-                        goes_back(&database, &expected, &what).await;
-                    }
-                });
-            }
-            while let Some(done) = work.join_next().await {
-                wrong.extend(words(done));
-            }
+            let at = |boundary| disturbed(major, case, blow, boundary, Arc::clone(&expected));
+            common::all(boundaries.into_iter().map(at)).await;
         }
     }
-    assert!(wrong.is_empty(), "{} boundaries:\n{}", wrong.len(), wrong.join("\n\n"));
 }
 
-/// What a task that panicked said.
-fn words(done: Result<(), JoinError>) -> Option<String> {
-    let panic = done.err()?.into_panic();
-    let said = panic.downcast_ref::<String>().cloned();
-    said.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()))
-        .or_else(|| Some("a panic".to_owned()))
+async fn disturbed(
+    major: u32,
+    case: Case,
+    blow: Blow,
+    boundary: (usize, When),
+    expected: Arc<Undisturbed>,
+) {
+    let what = format!("{} on {major}, {blow:?} at {boundary:?}", case.name);
+    let database = case.database(major).await;
+    let status = disturb(&database, &case.model(), boundary, blow).await;
+    match blow {
+        Blow::Kill => assert_eq!(status, None, "{what}: it was not killed"),
+        Blow::Cut => assert!(matches!(status, Some(0 | 1 | 3 | 4)), "{what}: {status:?}"),
+    }
+    finishes(&database, case, &expected, &what).await;
+    if matches!(boundary.1, When::After) && expected.has_steps(boundary.0) {
+        goes_back(&database, &expected, &what).await;
+    }
 }
 
 #[tokio::test]

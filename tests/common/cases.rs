@@ -44,7 +44,9 @@ pub(crate) const CASES: &[(&str, Outcome)] = &[
     ("messages/varchar_without_check", exactly(2)),
     (
         "variants/atomic_function",
-        Refused(&["function:public.\"count_users()\" has a body that PostgreSQL has parsed (BEGIN ATOMIC)"]),
+        Refused(&[
+            "function:public.\"count_users()\" has a body that PostgreSQL has parsed (BEGIN ATOMIC)",
+        ]),
     ),
     ("variants/check_not_valid", exactly(1)),
     ("variants/check_spelt_differently", exactly(0)),
@@ -52,12 +54,16 @@ pub(crate) const CASES: &[(&str, Outcome)] = &[
     ("variants/enum_off_search_path", exactly(6)),
     (
         "variants/extra_dependents",
-        Refused(&["rule keep_system on table public.messages depends on column:public.messages.role"]),
+        Refused(&[
+            "rule keep_system on table public.messages depends on column:public.messages.role",
+        ]),
     ),
     ("variants/foreign_key_both_sides", exactly(4)),
     (
         "variants/foreign_key_on_enum",
-        Refused(&["constraint:public.messages.messages_role_fkey needs the same type on both sides"]),
+        Refused(&[
+            "constraint:public.messages.messages_role_fkey needs the same type on both sides",
+        ]),
     ),
     (
         "variants/generated_column",
@@ -66,7 +72,9 @@ pub(crate) const CASES: &[(&str, Outcome)] = &[
     ("variants/inherited", exactly(13)),
     (
         "variants/joined_with_enum",
-        Refused(&["view:public.matching compares the column with another one that keeps the old type"]),
+        Refused(&[
+            "view:public.matching compares the column with another one that keeps the old type",
+        ]),
     ),
     ("variants/mixed_types", exactly(9)),
     (
@@ -91,7 +99,11 @@ pub(crate) const CASES: &[(&str, Outcome)] = &[
     ),
     (
         "variants/rows_break_check",
-        RowsInTheWay(&["does not satisfy check_role_values", "User in 15 rows", "function in 5 rows"]),
+        RowsInTheWay(&[
+            "does not satisfy check_role_values",
+            "User in 15 rows",
+            "function in 5 rows",
+        ]),
     ),
     (
         "variants/two_parents",
@@ -101,7 +113,9 @@ pub(crate) const CASES: &[(&str, Outcome)] = &[
     ),
     (
         "variants/view_row_type",
-        Refused(&["function:public.\"find_answers(word text)\" takes or returns rows of view:public.answers"]),
+        Refused(&[
+            "function:public.\"find_answers(word text)\" takes or returns rows of view:public.answers",
+        ]),
     ),
     (
         "variants/view_with_everything",

@@ -36,9 +36,9 @@ pub(crate) async fn everything(database: &Database, major: u32) -> String {
             .expect("pg_dump starts");
         assert!(output.status.success(), "pg_dump: {}", String::from_utf8_lossy(&output.stderr));
         let text = String::from_utf8(output.stdout).expect("UTF-8");
-        let lines = text.lines().filter(|line| {
-            !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict")
-        });
+        let lines = text
+            .lines()
+            .filter(|line| !line.starts_with("\\restrict") && !line.starts_with("\\unrestrict"));
         lines.map(|line| format!("{line}\n")).collect()
     })
     .await
@@ -48,7 +48,8 @@ pub(crate) async fn everything(database: &Database, major: u32) -> String {
 pub(crate) fn difference(before: &str, after: &str) -> String {
     let diff = TextDiff::from_lines(before, after);
     let text = diff.unified_diff().context_radius(2).header("before", "after").to_string();
-    let unnumbered = |line: &str| if line.starts_with("@@") { "@@\n".to_owned() } else { format!("{line}\n") };
+    let unnumbered =
+        |line: &str| if line.starts_with("@@") { "@@\n".to_owned() } else { format!("{line}\n") };
     text.lines().map(unnumbered).collect()
 }
 

@@ -17,6 +17,7 @@ use std::sync::OnceLock;
 use reconcile_testkit::{Database, database};
 use sqlx::{Connection, PgConnection};
 use tokio::process::Command;
+use tokio::task::{JoinError, JoinSet};
 
 /// The namespace of the journal, which comparisons leave out.
 pub(crate) const JOURNAL: &str = "reconcile";
@@ -183,10 +184,39 @@ pub(crate) fn on_disk() -> Vec<String> {
     [names("messages"), names("variants")].concat()
 }
 
+/// Works on several databases at once; all is tried before the first failure counts.
+pub(crate) async fn all<F>(works: impl IntoIterator<Item = F>)
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    const AT_ONCE: usize = 4;
+    let mut wrong = Vec::new();
+    let mut at_work = JoinSet::new();
+    for work in works {
+        if at_work.len() == AT_ONCE {
+            wrong.extend(at_work.join_next().await.and_then(panic_words));
+        }
+        at_work.spawn(work);
+    }
+    while let Some(done) = at_work.join_next().await {
+        wrong.extend(panic_words(done));
+    }
+    assert!(wrong.is_empty(), "{} failed:\n{}", wrong.len(), wrong.join("\n\n"));
+}
+
+fn panic_words(done: Result<(), JoinError>) -> Option<String> {
+    let panic = done.err()?.into_panic();
+    let said = panic.downcast_ref::<String>().cloned();
+    let said = said.or_else(|| panic.downcast_ref::<&str>().map(|words| (*words).to_owned()));
+    said.or_else(|| Some("a panic without words".to_owned()))
+}
+
 /// A single text value.
 pub(crate) async fn scalar(connection: &mut PgConnection, sql: &str) -> String {
-    let value: Option<String> =
-        sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned())).fetch_one(connection).await.unwrap();
+    let value: Option<String> = sqlx::query_scalar(sqlx::AssertSqlSafe(sql.to_owned()))
+        .fetch_one(connection)
+        .await
+        .unwrap();
     value.unwrap_or_default()
 }
 

@@ -43,7 +43,8 @@ impl Proxy {
         let socket = server.socket_dir().join(format!(".s.PGSQL.{}", server.port()));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let url = format!("postgresql://postgres@127.0.0.1:{port}/{}?sslmode=disable", database.name());
+        let url =
+            format!("postgresql://postgres@127.0.0.1:{port}/{}?sslmode=disable", database.name());
         let seen = Arc::new(Mutex::new(Seen::default()));
         tokio::spawn(accept(listener, socket, Arc::clone(&seen)));
         Self { url, seen }

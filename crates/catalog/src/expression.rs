@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use reconcile_sql::{SqlType, spelling};
+use reconcile_sql::{SqlType, lex, spelling};
 
 /// An expression as somebody or the server spelt it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,18 @@ impl Expression {
     /// An expression with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self { text: text.into() }
+    }
+
+    /// The string literal that the expression consists of, a cast aside; nothing if it is more.
+    pub fn literal(&self) -> Option<&str> {
+        let tokens = lex::significant(&self.text);
+        let (first, rest) = tokens.split_first()?;
+        let cast = |t: &lex::Token<'_>| t.ident().is_some() || t.is(".") || t.is("[") || t.is("]");
+        let plain = match rest.split_first() {
+            None => true,
+            Some((colons, name)) => colons.is("::") && !name.is_empty() && name.iter().all(cast),
+        };
+        (first.kind == lex::TokenKind::Text && plain).then_some(first.text)
     }
 
     /// Whether the two are spelt alike, which needs no server to know.

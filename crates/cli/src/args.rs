@@ -44,7 +44,13 @@ pub(crate) struct Global {
     /// (`postgresql+asyncpg://`), or `host=… dbname=…`. What is left out comes from PG* variables
     /// and ~/.pgpass. A .sql file, such as pg_dump writes, is loaded into a throw-away PostgreSQL
     /// server.
-    #[arg(long, global = true, env = "DATABASE_URL", hide_env_values = true, value_name = "DATABASE")]
+    #[arg(
+        long,
+        global = true,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_name = "DATABASE"
+    )]
     pub(crate) live: Option<String>,
 
     /// The role to act as (SET ROLE), so that new objects belong to it

@@ -59,7 +59,11 @@ pub(crate) async fn derive(
 }
 
 /// What a report about a derived plan is made of.
-pub(crate) fn preview<'a>(opened: &'a Opened, model: &'a [String], derived: &'a Derived) -> Preview<'a> {
+pub(crate) fn preview<'a>(
+    opened: &'a Opened,
+    model: &'a [String],
+    derived: &'a Derived,
+) -> Preview<'a> {
     Preview {
         target: &opened.label,
         version: derived.snapshot.version,
@@ -101,11 +105,7 @@ pub(crate) async fn rows_allow(session: &mut Session, derived: &Derived) -> Resu
 fn lines(found: &Found) -> Vec<String> {
     let total: u64 = found.values.iter().map(|(_, number)| number).sum();
     let least = if found.more { "at least " } else { "" };
-    let head = format!(
-        "  {}: {least}{}",
-        found.preflight.complaint,
-        count(total, "row", "rows")
-    );
+    let head = format!("  {}: {least}{}", found.preflight.complaint, count(total, "row", "rows"));
     let values = found.values.iter().map(|(value, number)| {
         let short: String = value.chars().take(60).collect();
         let more = if short.len() < value.len() { "…" } else { "" };

@@ -32,7 +32,16 @@ mod tests {
         assert_eq!(parse("5s"), Ok(Duration::from_secs(5)));
         assert_eq!(parse("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(parse(" 1 h "), Ok(Duration::from_secs(3_600)));
-        for bad in ["", "5", "s", "-5s", "1.5s", "5 parsecs", "99999999999999999999s", "9999999999999999999h"] {
+        for bad in [
+            "",
+            "5",
+            "s",
+            "-5s",
+            "1.5s",
+            "5 parsecs",
+            "99999999999999999999s",
+            "9999999999999999999h",
+        ] {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }

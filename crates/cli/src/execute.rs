@@ -29,7 +29,11 @@ use crate::trouble::Trouble;
 const ATTEMPTS: usize = 3;
 
 /// Opens the database for a change: directly, and only if it can be changed.
-pub(crate) async fn open(command: &str, global: &Global, output: &Output) -> Result<Opened, Failure> {
+pub(crate) async fn open(
+    command: &str,
+    global: &Global,
+    output: &Output,
+) -> Result<Opened, Failure> {
     let target = Side::of(global, output)?.database(command)?;
     let timeout = Duration::from_secs(15);
     if let Pooled::Pooled { why } = is_pooled(&target, timeout).await.map_err(Trouble::from)? {
@@ -37,7 +41,8 @@ pub(crate) async fn open(command: &str, global: &Global, output: &Output) -> Res
             Some(host) => format!("Connect to the server itself: {host}"),
             None => "Connect to the server itself instead of its pooler.".to_owned(),
         };
-        let message = format!("`{command}` needs a session of its own, and this connection is pooled: {why}");
+        let message =
+            format!("`{command}` needs a session of its own, and this connection is pooled: {why}");
         return Err(Failure::refused(Trouble::new("pooled", message).help(direct)));
     }
     let opened = Side::Database(Box::new(target)).open(global, false, output).await?;
@@ -83,7 +88,9 @@ pub(crate) async fn derive_marked(
         }
     }
     let message = "the definitions that the plan is about keep changing while it is made";
-    Err(Failure::refused(Trouble::new("moving", message).help("Try again when nobody changes them.")))
+    Err(Failure::refused(
+        Trouble::new("moving", message).help("Try again when nobody changes them."),
+    ))
 }
 
 /// Demands that the role may do what the plan needs, and may keep the journal.
@@ -115,7 +122,9 @@ pub(crate) async fn confirm(question: &str, yes: bool, output: &Output) -> Resul
     }
     if !output.can_ask() {
         let trouble = Trouble::new("no_answer", "nobody can be asked: this is no terminal");
-        return Err(Failure::refused(trouble.help("Nothing was changed. With --yes nobody is asked.")));
+        return Err(Failure::refused(
+            trouble.help("Nothing was changed. With --yes nobody is asked."),
+        ));
     }
     match output.ask(question).await {
         true => Ok(()),
@@ -198,15 +207,23 @@ fn failure(stopped: &Stopped, plan: &Plan) -> Failure {
     }
     let mut words = Vec::new();
     if !stopped.done.is_empty() {
-        words.push(format!("Done, and kept: {} of {}", stopped.done.len(), count(stopped.of as u64, "step", "steps")));
+        words.push(format!(
+            "Done, and kept: {} of {}",
+            stopped.done.len(),
+            count(stopped.of as u64, "step", "steps")
+        ));
         for step in plan.steps().filter(|step| stopped.done.contains(&step.number)) {
             words.push(format!("  {}. {}", step.number, step.summary.join("; ")));
         }
     }
     for leftover in &stopped.leftovers {
-        words.push(format!("Step {} left {}: {}", leftover.step, leftover.relation, leftover.words));
+        words
+            .push(format!("Step {} left {}: {}", leftover.step, leftover.relation, leftover.words));
     }
-    words.push("`reconcile apply` again goes on from here; `reconcile rollback` undoes what is done.".to_owned());
+    words.push(
+        "`reconcile apply` again goes on from here; `reconcile rollback` undoes what is done."
+            .to_owned(),
+    );
     Failure::partial(trouble.also(&words.join("\n")))
 }
 
@@ -220,7 +237,8 @@ pub(crate) async fn prove(
     applied: &Applied,
     exact: bool,
 ) -> Result<(), Failure> {
-    let derived = derive(session).await.map_err(|failure| Failure { exit: Exit::Partial, ..failure })?;
+    let derived =
+        derive(session).await.map_err(|failure| Failure { exit: Exit::Partial, ..failure })?;
     let proven = |change: &DiffChange| match change {
         DiffChange::Alter { desired, live, properties } => {
             desired != live || properties.iter().any(|property| property.proven)
@@ -240,8 +258,9 @@ pub(crate) async fn prove(
         left.join("\n")
     );
     Err(Failure::partial(
-        Trouble::new("proof", message)
-            .help("Somebody else may have changed the database meanwhile: `reconcile plan` shows it."),
+        Trouble::new("proof", message).help(
+            "Somebody else may have changed the database meanwhile: `reconcile plan` shows it.",
+        ),
     ))
 }
 

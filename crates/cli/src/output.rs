@@ -24,13 +24,15 @@ pub(crate) struct Output {
 
 impl Output {
     pub(crate) fn new(color: ColorWhen) -> Self {
-        let allowed = !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+        let allowed =
+            !is_set("NO_COLOR") && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
         let decide = |terminal: bool| match color {
             ColorWhen::Always => true,
             ColorWhen::Never => false,
             ColorWhen::Auto => allowed && terminal,
         };
-        let width = terminal_size::terminal_size().map_or(WIDEST, |(width, _)| usize::from(width.0));
+        let width =
+            terminal_size::terminal_size().map_or(WIDEST, |(width, _)| usize::from(width.0));
         let width = width.clamp(40, WIDEST);
         let style = Style { color: decide(io::stdout().is_terminal()), width };
         let aside = Style { color: decide(io::stderr().is_terminal()), width };
@@ -49,13 +51,16 @@ impl Output {
     /// Writes a result.
     pub(crate) fn result(&self, text: &str) -> Result<(), Failure> {
         let mut out = io::stdout().lock();
-        let written = out.write_all(text.as_bytes()).and_then(|()| match text.is_empty() || text.ends_with('\n') {
-            true => Ok(()),
-            false => out.write_all(b"\n"),
+        let written = out.write_all(text.as_bytes()).and_then(|()| {
+            match text.is_empty() || text.ends_with('\n') {
+                true => Ok(()),
+                false => out.write_all(b"\n"),
+            }
         });
         match written.and_then(|()| out.flush()) {
             Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-                Err(Trouble::new("output", format!("cannot write to standard output: {error}")).into())
+                Err(Trouble::new("output", format!("cannot write to standard output: {error}"))
+                    .into())
             }
             _ => Ok(()),
         }

@@ -63,10 +63,19 @@ impl Side {
     }
 
     /// Connects, or starts a throw-away server first.
-    pub(crate) async fn open(self, global: &Global, pooled: bool, output: &Output) -> Result<Opened, Failure> {
+    pub(crate) async fn open(
+        self,
+        global: &Global,
+        pooled: bool,
+        output: &Output,
+    ) -> Result<Opened, Failure> {
         match self {
             Self::Database(target) => {
-                let options = ConnectOptions { role: global.role.clone(), pooled, ..ConnectOptions::default() };
+                let options = ConnectOptions {
+                    role: global.role.clone(),
+                    pooled,
+                    ..ConnectOptions::default()
+                };
                 let session = connect(&target, &options).await.map_err(Trouble::from)?;
                 Ok(Opened { session, label: target.display(), _server: None })
             }
@@ -78,12 +87,20 @@ impl Side {
 async fn script(path: &Path, global: &Global, output: &Output) -> Result<Opened, Failure> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|error| {
-        Trouble::new("script", format!("cannot read {name}: {error}")).help("--live takes a URL or a .sql file.")
+        Trouble::new("script", format!("cannot read {name}: {error}"))
+            .help("--live takes a URL or a .sql file.")
     })?;
     let sql = String::from_utf8(bytes).map_err(|error| {
-        let line = error.as_bytes()[..error.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-        Trouble::new("script", format!("{name} is not UTF-8 (line {line}); pg_dump's other formats are no SQL either"))
-            .help("Make a plain dump: pg_dump --encoding=UTF8 --format=plain")
+        let line = error.as_bytes()[..error.utf8_error().valid_up_to()]
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count()
+            + 1;
+        Trouble::new(
+            "script",
+            format!("{name} is not UTF-8 (line {line}); pg_dump's other formats are no SQL either"),
+        )
+        .help("Make a plain dump: pg_dump --encoding=UTF8 --format=plain")
     })?;
     // A dump loads into the version that it was dumped from, and into later ones.
     let explicit = global.pg_bin.clone();
@@ -93,15 +110,25 @@ async fn script(path: &Path, global: &Global, output: &Output) -> Result<Opened,
         .map_err(|error| Trouble::new("throwaway", error.to_string()))?
         .map_err(Trouble::from)?;
     let server = Server::start(&installation).await.map_err(Trouble::from)?;
-    let report = reconcile_throwaway::load(&server, DATABASE, &sql, &name).await.map_err(Trouble::from)?;
+    let report =
+        reconcile_throwaway::load(&server, DATABASE, &sql, &name).await.map_err(Trouble::from)?;
     for skipped in &report.skipped {
-        output.note(&format!("{name}:{}: not run: {} ({})", skipped.line, skipped.reason, skipped.statement_head));
+        output.note(&format!(
+            "{name}:{}: not run: {} ({})",
+            skipped.line, skipped.reason, skipped.statement_head
+        ));
     }
     if !report.missing_extensions.is_empty() {
-        output.note(&format!("{name}: extensions that the throw-away server does not have: {}", report.missing_extensions.join(", ")));
+        output.note(&format!(
+            "{name}: extensions that the throw-away server does not have: {}",
+            report.missing_extensions.join(", ")
+        ));
     }
     if !report.created_roles.is_empty() {
-        output.note(&format!("{name}: roles made without login in the throw-away server: {}", report.created_roles.join(", ")));
+        output.note(&format!(
+            "{name}: roles made without login in the throw-away server: {}",
+            report.created_roles.join(", ")
+        ));
     }
     let target = Target::parse(&server.url(DATABASE)).map_err(Trouble::from)?.target;
     let options = ConnectOptions { role: global.role.clone(), ..ConnectOptions::default() };
@@ -113,10 +140,10 @@ fn find(
     dumped: Option<u32>,
     explicit: Option<&Path>,
 ) -> Result<reconcile_throwaway::Installation, reconcile_throwaway::Error> {
-    if let (Some(major), None) = (dumped, explicit) {
-        if let Ok(found) = reconcile_throwaway::find(Wanted::Major(major), None) {
-            return Ok(found);
-        }
+    if let (Some(major), None) = (dumped, explicit)
+        && let Ok(found) = reconcile_throwaway::find(Wanted::Major(major), None)
+    {
+        return Ok(found);
     }
     reconcile_throwaway::find(Wanted::Any, explicit)
 }

@@ -34,10 +34,13 @@ impl Trouble {
 
     /// What the server said about a statement, with the statement.
     pub(crate) fn server(error: &ServerError) -> Self {
-        let mut out = Self::new("server", format!("{} (SQLSTATE {})", error.message, error.sqlstate));
+        let mut out =
+            Self::new("server", format!("{} (SQLSTATE {})", error.message, error.sqlstate));
         let said = [("Detail", &error.detail), ("Hint", &error.hint), ("Context", &error.context)];
-        let said: Vec<String> =
-            said.iter().filter_map(|(name, text)| text.as_ref().map(|text| format!("{name}: {text}"))).collect();
+        let said: Vec<String> = said
+            .iter()
+            .filter_map(|(name, text)| text.as_ref().map(|text| format!("{name}: {text}")))
+            .collect();
         if !said.is_empty() {
             out.help = Some(said.join("\n"));
         }
@@ -108,7 +111,8 @@ impl From<LiveError> for Trouble {
     fn from(error: LiveError) -> Self {
         match &error {
             LiveError::Connect(e) => {
-                Self::new("connect", format!("cannot connect to {}: {}", e.target, e.reason)).help(e.kind.way_out())
+                Self::new("connect", format!("cannot connect to {}: {}", e.target, e.reason))
+                    .help(e.kind.way_out())
             }
             LiveError::Server(e) => Self::server(e),
             LiveError::Role { .. } => Self::new("role", error.to_string()),
@@ -130,8 +134,10 @@ impl From<ThrowawayError> for Trouble {
     fn from(error: ThrowawayError) -> Self {
         match &error {
             ThrowawayError::NoServer { .. } => Self::new("no_server", error.to_string()),
-            ThrowawayError::Statement(_) | ThrowawayError::Unclosed { .. } => Self::new("script", error.to_string())
-                .help("The file is run as psql would run it; load it there to see more."),
+            ThrowawayError::Statement(_) | ThrowawayError::Unclosed { .. } => {
+                Self::new("script", error.to_string())
+                    .help("The file is run as psql would run it; load it there to see more.")
+            }
             _ => Self::new("throwaway", error.to_string()),
         }
     }

@@ -184,8 +184,12 @@ impl Look<'_> {
             Some(true) => Verdict::Same,
             Some(false) => Verdict::Different,
             None => {
+                // A literal that the live type does not know yet (a label that is still to be
+                // added) is no value that the database could have.
+                let literals = desired.literal().zip(live.literal());
+                let other_value = literals.is_some_and(|(d, l)| d != l);
                 self.questions.insert(question);
-                Verdict::Unproven
+                if other_value { Verdict::Different } else { Verdict::Unproven }
             }
         }
     }

@@ -175,6 +175,9 @@ impl Disturbances {
                 planner.graph.order(dropped, made);
             }
         }
+        // All of them are made before any is tied: a comment on an index of a materialized view
+        // hangs on the index, which is carried itself.
+        let mut made = Vec::new();
         for (address, parent) in &self.carried {
             let altered = planner.inputs.difference.matched.desired_of(parent).unwrap_or(parent).clone();
             // A change that is refused leaves the parent as it is.
@@ -182,17 +185,20 @@ impl Disturbances {
             if stays || self.is_gone(planner, address) {
                 continue;
             }
-            let made = if self.rebuilt.contains_key(address) {
+            let node = if self.rebuilt.contains_key(address) {
                 planner.graph.last(address, Verb::Create)
             } else {
                 self.restore(planner, address)
             };
+            made.extend(node.map(|node| (node, parent, altered)));
+        }
+        for (node, parent, altered) in made {
             let root = planner.graph.last(parent, Verb::Create).or_else(|| planner.graph.last(&altered, Verb::Alter));
-            if let Some((made, root)) = made.zip(root) {
+            if let Some(root) = root {
                 if planner.graph.nodes[root].place != Place::Outside {
-                    planner.graph.tie(root, made);
+                    planner.graph.tie(root, node);
                 }
-                planner.graph.order(root, made);
+                planner.graph.order(root, node);
             }
         }
         for (first, then) in &self.nested {

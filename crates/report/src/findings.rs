@@ -105,8 +105,7 @@ impl Finding {
 
 /// Every fact of the model, object by object, and what stands where the model wants nothing.
 pub fn findings(difference: &Difference, desired: &Catalog, live: &Catalog) -> Vec<Finding> {
-    let matched: BTreeMap<&Address, &Address> =
-        difference.matched.pairs().collect();
+    let matched: BTreeMap<&Address, &Address> = difference.matched.pairs().collect();
     let mut altered: BTreeMap<&Address, &[PropertyChange]> = BTreeMap::new();
     let mut dropped = Vec::new();
     for change in &difference.changes {

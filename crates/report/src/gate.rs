@@ -57,7 +57,10 @@ pub fn gate_text(verdict: &Verdict, style: Style) -> String {
         }
     }
     for address in &verdict.harmless {
-        page.raw(&format!("{}{address} differs, and no statement of the application fails on it", style.paint(Tone::Warn, "passes   ")));
+        page.raw(&format!(
+            "{}{address} differs, and no statement of the application fails on it",
+            style.paint(Tone::Warn, "passes   ")
+        ));
     }
     page.gap();
     let last = if verdict.passes() {
@@ -65,14 +68,18 @@ pub fn gate_text(verdict: &Verdict, style: Style) -> String {
     } else {
         style.paint(Tone::Bad, "The application must not run on this database.")
     };
-    let asked = format!("{} statements and privileges were tried, none executed; {} objects are not in the model.", verdict.asked, verdict.unmanaged);
+    let asked = format!(
+        "{} statements and privileges were tried, none executed; {} objects are not in the model.",
+        verdict.asked, verdict.unmanaged
+    );
     page.raw(&format!("{last} {asked}"));
     page.finish()
 }
 
 /// The verdict for programs.
 pub fn gate_json(target: &str, verdict: &Verdict) -> serde_json::Value {
-    let failure = |f: &ProbeFailure| json!({ "what": f.what, "error": f.error, "statement": f.statement });
+    let failure =
+        |f: &ProbeFailure| json!({ "what": f.what, "error": f.error, "statement": f.statement });
     json!({
         "format": 1,
         "target": target,

@@ -60,14 +60,15 @@ pub fn status_text(target: &str, runs: &[RunLine], style: Style) -> String {
         page.gap();
         page.prose("", Tone::Plain, "Nothing was applied with reconcile yet.");
     }
-    for run in runs {
+    for (at, run) in runs.iter().enumerate() {
         page.gap();
-        write_run(&mut page, run);
+        // The steps of what is over and followed by something else are for programs.
+        write_run(&mut page, run, at == 0 || run.unfinished);
     }
     page.finish()
 }
 
-fn write_run(page: &mut Page, run: &RunLine) {
+fn write_run(page: &mut Page, run: &RunLine, with_steps: bool) {
     let style = page.style;
     let tone = match run.state.as_str() {
         "done" => Tone::Good,
@@ -94,7 +95,7 @@ fn write_run(page: &mut Page, run: &RunLine) {
     if let Some(error) = &run.error {
         page.labelled(2, "error", 8, error);
     }
-    for step in &run.details {
+    for step in run.details.iter().filter(|_| with_steps) {
         let word = match step.state.as_str() {
             "done" => style.paint(Tone::Good, "done   "),
             other => style.paint(Tone::Warn, &format!("{other:<7}")),

@@ -37,7 +37,8 @@ fn write_step(page: &mut Page, step: &Step, facts: &Facts) {
     }
     page.block(7, Tone::Code, &format!("{};", step.sql.trim_end()));
     let work = work(&step.work, step.size.as_ref().or_else(|| known(&step.work, facts)));
-    let undo = if step.irreversible.is_none() { "can be rolled back" } else { "cannot be rolled back" };
+    let undo =
+        if step.irreversible.is_none() { "can be rolled back" } else { "cannot be rolled back" };
     let facts = format!("{} · {work} · {undo}", step_locks(&step.locks));
     page.prose("       ", Tone::Dim, &facts);
     if let Some(why) = &step.irreversible {

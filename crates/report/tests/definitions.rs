@@ -95,7 +95,9 @@ extra    messages.messages_note_idx is btree (note)
 
 #[test]
 fn a_change_that_nothing_proves_is_unproven_and_says_so() {
-    let check = |text: &str| format!("tables: {{t: {{columns: {{a: integer}}, checks: {{c: \"{text}\"}}}}}}");
+    let check = |text: &str| {
+        format!("tables: {{t: {{columns: {{a: integer}}, checks: {{c: \"{text}\"}}}}}}")
+    };
     let (live, desired) = (catalog(&check("a > 0 AND a < 9")), catalog(&check("a < 9 AND a > 0")));
     let difference = compare(&desired, &live, &Equivalences::default());
     let found = findings(&difference, &desired, &live);

@@ -155,7 +155,8 @@ fn same_steps(saved: &PlanFile, now: &Preview<'_>, output: &Output) -> Result<()
 
 fn question(derived: &Derived, stamp: Option<&Stamp>) -> String {
     let steps = derived.plan.steps().count();
-    let moving = stamp.map(|stamp| format!("move the revision from {} to {}", stamp.from, stamp.to));
+    let moving =
+        stamp.map(|stamp| format!("move the revision from {} to {}", stamp.from, stamp.to));
     let steps = match steps {
         0 => None,
         1 => Some("apply this step".to_owned()),
@@ -187,7 +188,8 @@ async fn save(
         })
         .collect();
     let relations: Vec<QName> = relations.into_iter().collect();
-    let beside = global.pg_bin.as_ref().map(|bin| bin.join("pg_dump")).filter(|path| path.is_file());
+    let beside =
+        global.pg_bin.as_ref().map(|bin| bin.join("pg_dump")).filter(|path| path.is_file());
     let program = args.pg_dump.clone().or(beside);
     output.progress("saving a backup with pg_dump");
     let files = backup(session, dir, &relations, program.as_deref()).await.map_err(|error| {

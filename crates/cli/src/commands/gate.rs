@@ -65,7 +65,8 @@ impl From<Binding> for reconcile_kinds::gate::Binding {
 pub(crate) async fn run(args: &Gate, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let model = derive::load(&args.model.model)?;
     let mut opened = Side::of(global, output)?.open(global, true, output).await?;
-    let derived = derive::derive(&mut opened.session, &model, &derive::options(global, None)?).await?;
+    let derived =
+        derive::derive(&mut opened.session, &model, &derive::options(global, None)?).await?;
     let role = args.app_role.clone().unwrap_or_else(|| derived.snapshot.facts.current_role.clone());
     let judged = reconcile_plan::gate(
         &derived.difference,
@@ -74,7 +75,9 @@ pub(crate) async fn run(args: &Gate, global: &Global, output: &Output) -> Result
         args.binding.into(),
         &role,
     );
-    let failed = reconcile_live::probe::probe(&mut opened.session, &judged.probes).await.map_err(Trouble::from)?;
+    let failed = reconcile_live::probe::probe(&mut opened.session, &judged.probes)
+        .await
+        .map_err(Trouble::from)?;
     let verdict = Verdict {
         asked: judged.probes.len(),
         obstacles: judged.broken,

@@ -41,7 +41,8 @@ pub(crate) async fn run(args: &Status, global: &Global, output: &Output) -> Resu
     let session = &mut opened.session;
     let mut runs = Vec::new();
     if journal.exists(session).await.map_err(Trouble::from)? {
-        for run in journal.runs(session).await.map_err(Trouble::from)?.into_iter().take(args.limit) {
+        for run in journal.runs(session).await.map_err(Trouble::from)?.into_iter().take(args.limit)
+        {
             runs.push(line(&journal, session, run).await?);
         }
     }

@@ -117,18 +117,19 @@ impl<'a> Steps<'a> {
             retype.proofs.extend(data::histogram(self.address, from, to));
         }
         // The default keeps a cast to the old type unless it is taken away before.
-        let renewed = using.is_some() || self.change.of("default").is_some();
         let mut actions = Vec::new();
-        if renewed && self.any_default() {
+        let taken_away = using.is_some() && self.any_default();
+        if taken_away {
             actions.push(self.clause("DROP DEFAULT", format!("take the default of {} away", self.address.short())));
         }
         actions.push(retype);
-        if renewed {
-            if let Some(default) = &self.desired.default {
+        match &self.desired.default {
+            Some(default) if using.is_some() || self.change.of("default").is_some() => {
                 actions.extend(self.set_default(Some(default), &self.address.short()));
-            } else if self.any_default() {
-                actions.extend(self.heirs_defaults(None));
             }
+            None if taken_away => actions.extend(self.heirs_defaults(None)),
+            None if self.live.default.is_some() => actions.extend(self.set_default(None, &self.address.short())),
+            _ => {}
         }
         Ok(match work {
             Work::Rewrite(_) => Stage::with(&table_of(self.address), actions),

@@ -63,7 +63,10 @@ impl<'a> Target<'a> {
     /// Added for new rows only; old ones are proven later, beside readers and writers.
     fn add_not_valid(&self, name: &str) -> Action {
         let clause = format!("ADD CONSTRAINT {} {} NOT VALID", quote_ident(name), definition(self.rule));
-        self.alter(format!("add {} {name} for new rows", self.noun()), clause, self.level())
+        let mut add = self.alter(format!("add {} {name} for new rows", self.noun()), clause, self.level());
+        // The journal has to know that nothing stood under this name: a second run may find it.
+        add.address = self.address.renamed(name);
+        add
     }
 
     fn validate(&self, name: &str) -> Action {

@@ -32,6 +32,9 @@ fn grantee(name: &str) -> String {
     if name == "public" { "PUBLIC".to_owned() } else { quote_ident(name) }
 }
 
+/// What one GRANT can say: the grantor's turn and name, a column, WITH GRANT OPTION, the grantee.
+type Group = (String, Option<String>, bool, String);
+
 /// The statements that bring a new object from its default privileges to these.
 fn restore(object: &Object, cx: &Cx<'_>) -> Vec<Stage> {
     let Some((grants, target)) = object.get::<Grants>().zip(object.address.target()) else { return Vec::new() };
@@ -63,7 +66,7 @@ fn restore(object: &Object, cx: &Cx<'_>) -> Vec<Stage> {
     }
     let revoked_owner = default.iter().any(|d| *d == quote_ident(&owner));
     // In the order of the list, which is the order in which pg_dump will show them again.
-    let mut groups: Vec<((String, Option<String>, bool, String), Vec<String>)> = Vec::new();
+    let mut groups: Vec<(Group, Vec<String>)> = Vec::new();
     for item in &grants.items {
         let Privilege { grantee, privilege, column, grantable, grantor } = item;
         if grantee.as_deref() == Some(owner.as_str()) && column.is_none() && !revoked_owner {

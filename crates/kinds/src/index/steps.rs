@@ -76,7 +76,7 @@ fn is_partitioned(address: &Address, cx: &Cx<'_>) -> bool {
 }
 
 /// The server writes the index of a partitioned table as ON ONLY, which leaves the partitions out.
-fn whole(definition: &String) -> bool {
+fn whole(definition: &str) -> bool {
     !definition.contains(" ON ONLY ")
 }
 
@@ -86,7 +86,7 @@ fn create_within(address: &Address, index: &Index, cx: &Cx<'_>) -> Action {
     let new = cx.is_new(&Address::new(crate::table::NAME, &address.path()[..2]));
     // What the server deparsed has everything that the model cannot say yet.
     let statement =
-        index.definition.clone().filter(whole).unwrap_or_else(|| sql::create(index, address.name(), &on, false));
+        index.definition.clone().filter(|d| whole(d)).unwrap_or_else(|| sql::create(index, address.name(), &on, false));
     let mut action = Action::new(address, format!("make index {}", address.name()), Sql::Statement(statement));
     if !new {
         action = action.locking(on.clone(), LockLevel::Share).working(Work::Build(on));
