@@ -4,7 +4,7 @@ mod common;
 
 use std::collections::BTreeSet;
 
-use common::{Case, DIFFERENT, DONE, cases, dump, golden, on, rows};
+use common::{Case, DIFFERENT, DONE, cases, dump, execute, golden, on, rows};
 use reconcile_testkit::{database, majors};
 
 #[test]
@@ -135,5 +135,27 @@ async fn the_result_is_what_the_model_alone_makes() {
             let difference = dump::difference(&model, &result);
             assert_eq!(model, result, "{} on {major}:\n{difference}", case.name);
         }
+    }
+}
+
+#[tokio::test]
+async fn the_owner_alone_can_do_it() {
+    let case = Case { name: "messages/lived_in" };
+    for major in majors() {
+        let database = case.database(major).await;
+        let before = dump::definitions(&database).await;
+        let mut connection = database.connect().await;
+        let grant = format!("GRANT CREATE ON DATABASE {} TO chat_owner", database.name());
+        execute(&mut connection, &grant).await;
+        // Row security, default privileges and the views of others apply to it as to anybody.
+        let apply = ["apply", "--yes", "--role", "chat_owner", "schema/"];
+        on(&database.url(), &apply).await.expect(DONE);
+        let changed = dump::difference(&before, &dump::definitions(&database).await);
+        let held = golden::holds(case.name, "dump.diff", major, &changed);
+        assert!(held.is_ok(), "{held:?}");
+        on(&database.url(), &["rollback", "--yes", "--role", "chat_owner"]).await.expect(DONE);
+        let restored = dump::without_column_order(&dump::definitions(&database).await);
+        assert_eq!(dump::without_column_order(&before), restored);
+        execute(&mut connection, &grant.replace("GRANT", "REVOKE").replace(" TO ", " FROM ")).await;
     }
 }

@@ -44,13 +44,23 @@ pub(crate) async fn everything(database: &Database, major: u32) -> String {
     .await
 }
 
-/// What changed from one dump to another, without line numbers.
+/// What changed from one dump to another: the lines, and the statement that each belongs to.
+///
+/// No other lines: those that stay depend on the version of pg_dump.
 pub(crate) fn difference(before: &str, after: &str) -> String {
     let diff = TextDiff::from_lines(before, after);
-    let text = diff.unified_diff().context_radius(2).header("before", "after").to_string();
-    let unnumbered =
-        |line: &str| if line.starts_with("@@") { "@@\n".to_owned() } else { format!("{line}\n") };
-    text.lines().map(unnumbered).collect()
+    let lines: Vec<&str> = before.lines().collect();
+    let mut out = String::new();
+    for group in diff.grouped_ops(0) {
+        let start = group.first().map_or(0, |op| op.old_range().start);
+        let upto = &lines[..lines.len().min(start + 1)];
+        let head = upto.iter().rfind(|line| line.starts_with("CREATE ")).unwrap_or(&"");
+        out.push_str(&format!("@@ {head}\n"));
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            out.push_str(&format!("{}{}\n", change.tag(), change.value().trim_end_matches('\n')));
+        }
+    }
+    out
 }
 
 /// A dump with the columns of each CREATE TABLE in the order of their names.
