@@ -50,12 +50,17 @@ pub(crate) async fn everything(database: &Database, major: u32) -> String {
 pub(crate) fn difference(before: &str, after: &str) -> String {
     let diff = TextDiff::from_lines(before, after);
     let lines: Vec<&str> = before.lines().collect();
-    let mut out = String::new();
+    let (mut out, mut under) = (String::new(), None);
     for group in diff.grouped_ops(0) {
         let start = group.first().map_or(0, |op| op.old_range().start);
         let upto = &lines[..lines.len().min(start + 1)];
-        let head = upto.iter().rfind(|line| line.starts_with("CREATE ")).unwrap_or(&"");
-        out.push_str(&format!("@@ {head}\n"));
+        let head = upto.iter().rposition(|line| line.starts_with("CREATE "));
+        if head != under {
+            let words = head.filter(|at| *at != start).map_or("", |at| lines[at]);
+            out.push_str(format!("@@ {words}").trim_end());
+            out.push('\n');
+            under = head;
+        }
         for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
             out.push_str(&format!("{}{}\n", change.tag(), change.value().trim_end_matches('\n')));
         }

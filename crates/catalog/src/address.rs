@@ -103,11 +103,13 @@ impl Serialize for Address {
 }
 
 fn glob(pattern: &str, text: &str) -> bool {
-    let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
+    let (pattern, text): (Vec<char>, Vec<char>) =
+        (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
     let mut back: Option<(usize, usize)> = None;
     while t < text.len() {
-        if p < pattern.len() && (pattern[p] == '?' || (pattern[p] == text[t] && pattern[p] != '*')) {
+        if p < pattern.len() && (pattern[p] == '?' || (pattern[p] == text[t] && pattern[p] != '*'))
+        {
             p += 1;
             t += 1;
         } else if p < pattern.len() && pattern[p] == '*' {
@@ -132,7 +134,10 @@ mod tests {
     fn shows_and_matches() {
         let column = Address::new("column", ["public", "messages", "userId"]);
         assert_eq!(column.to_string(), "column:public.messages.\"userId\"");
-        assert_eq!(Address::belonging_to("comment", &column).to_string(), "comment:column:public.messages.\"userId\"");
+        assert_eq!(
+            Address::belonging_to("comment", &column).to_string(),
+            "comment:column:public.messages.\"userId\""
+        );
         assert_eq!(column.short(), "messages.\"userId\"");
         assert!(column.matches("column:public.*"));
         assert!(column.matches("all"));

@@ -28,7 +28,15 @@ pub struct Object {
 impl Object {
     /// An object without dependencies.
     pub fn new(address: Address, parent: Option<Address>, definition: Arc<dyn Definition>) -> Self {
-        Self { address, parent, definition, depends_on: BTreeSet::new(), unnamed: false, renamed_from: None, place: 0 }
+        Self {
+            address,
+            parent,
+            definition,
+            depends_on: BTreeSet::new(),
+            unnamed: false,
+            renamed_from: None,
+            place: 0,
+        }
     }
 
     /// The definition as the kind's own type.

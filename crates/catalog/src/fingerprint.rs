@@ -16,7 +16,10 @@ pub fn digest(text: &str) -> String {
 
 /// The fingerprint of some objects of a catalog: their addresses and definitions, no statistics.
 /// An address that is not there counts as such.
-pub fn fingerprint<'a>(catalog: &Catalog, addresses: impl IntoIterator<Item = &'a Address>) -> String {
+pub fn fingerprint<'a>(
+    catalog: &Catalog,
+    addresses: impl IntoIterator<Item = &'a Address>,
+) -> String {
     let mut text = String::new();
     for address in addresses {
         let _ = match catalog.get(address) {

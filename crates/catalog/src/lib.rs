@@ -12,8 +12,8 @@ mod fingerprint;
 mod retypes;
 
 pub use address::Address;
-pub use change::PropertyChange;
 pub use catalog::{Catalog, Object};
+pub use change::PropertyChange;
 pub use definition::{Definition, Property, Value};
 pub use expression::{Equivalences, Expression, Question, Scope};
 pub use fingerprint::{digest, fingerprint};

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use reconcile_catalog::{
-    Address, Catalog, Definition, Equivalences, Expression, Object, PropertyChange, Question, Retypes, Scope, Value,
+    Address, Catalog, Definition, Equivalences, Expression, Object, PropertyChange, Question,
+    Retypes, Scope, Value,
 };
 use reconcile_sql::spelling;
 
@@ -71,10 +72,16 @@ pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Diffe
             Some(address) => {
                 let Some(there) = live.get(address) else { continue };
                 let properties = look.properties(object, there);
-                let renamed = *address != object.address && !object.unnamed && !parent_renamed(object, there, &matches);
+                let renamed = *address != object.address
+                    && !object.unnamed
+                    && !parent_renamed(object, there, &matches);
                 if renamed || !properties.is_empty() {
                     out.changes.push(Change::Alter {
-                        desired: if object.unnamed { address.clone() } else { object.address.clone() },
+                        desired: if object.unnamed {
+                            address.clone()
+                        } else {
+                            object.address.clone()
+                        },
                         live: address.clone(),
                         properties,
                     });
@@ -83,8 +90,13 @@ pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Diffe
         }
     }
     // A name that another object takes over is free only once its present bearer is gone.
-    let gone: BTreeSet<Address> =
-        desired.absent().filter(|a| !matches.takes(a)).chain(matches.displaced()).filter(|a| live.contains(a)).cloned().collect();
+    let gone: BTreeSet<Address> = desired
+        .absent()
+        .filter(|a| !matches.takes(a))
+        .chain(matches.displaced())
+        .filter(|a| live.contains(a))
+        .cloned()
+        .collect();
     out.changes.extend(gone.iter().cloned().map(Change::Drop));
     for object in live.objects().filter(|o| !matches.takes(&o.address)) {
         let address = &object.address;
@@ -147,11 +159,18 @@ impl Look<'_> {
             }
         }
         // Two definitions of one kind can have different properties: a check became a unique.
-        for property in there.into_iter().filter(|p| !matches!(p.value, Value::None | Value::Unstated)) {
+        for property in
+            there.into_iter().filter(|p| !matches!(p.value, Value::None | Value::Unstated))
+        {
             if is_stated_empty(&property.value) {
                 continue;
             }
-            out.push(PropertyChange { name: property.name, live: property.value, desired: Value::None, proven: true });
+            out.push(PropertyChange {
+                name: property.name,
+                live: property.value,
+                desired: Value::None,
+                proven: true,
+            });
         }
         out
     }
@@ -163,7 +182,8 @@ impl Look<'_> {
             (Value::Statement(d), Value::Statement(l)) if spelling::same(d, l) => Verdict::Same,
             (Value::Statement(_), Value::Statement(_)) => Verdict::Unproven,
             (Value::List(d), Value::List(l)) if d.len() == l.len() => {
-                let verdicts: Vec<Verdict> = d.iter().zip(l).map(|(d, l)| self.same(d, l, scope)).collect();
+                let verdicts: Vec<Verdict> =
+                    d.iter().zip(l).map(|(d, l)| self.same(d, l, scope)).collect();
                 verdicts.into_iter().max().unwrap_or(Verdict::Same)
             }
             (desired, live) if desired == live => Verdict::Same,
@@ -171,7 +191,12 @@ impl Look<'_> {
         }
     }
 
-    fn same_expression(&mut self, desired: &Expression, live: &Expression, scope: Option<&Scope>) -> Verdict {
+    fn same_expression(
+        &mut self,
+        desired: &Expression,
+        live: &Expression,
+        scope: Option<&Scope>,
+    ) -> Verdict {
         if desired.spelt_like(live) {
             return Verdict::Same;
         }

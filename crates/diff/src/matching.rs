@@ -20,7 +20,9 @@ impl Matches {
     pub(crate) fn by_address(desired: &Catalog, live: &Catalog) -> Self {
         let mut out = Self::default();
         let mut objects: Vec<&Object> = desired.objects().filter(|o| !o.unnamed).collect();
-        objects.sort_by_key(|o| (o.address.path().len(), o.address.target().is_some(), o.address.clone()));
+        objects.sort_by_key(|o| {
+            (o.address.path().len(), o.address.target().is_some(), o.address.clone())
+        });
         for object in objects {
             let here = out.live_place(object);
             let former = object.renamed_from.as_ref().map(|name| here.renamed(name));
@@ -42,9 +44,13 @@ impl Matches {
                 return Address::belonging_to(object.address.kind(), parent);
             }
             // It belongs to something inside its parent that is no object: a view's column.
-            let inside = target.path().iter().skip(object.parent.as_ref().map_or(0, |p| p.path().len()));
+            let inside =
+                target.path().iter().skip(object.parent.as_ref().map_or(0, |p| p.path().len()));
             let path: Vec<String> = parent.path().iter().chain(inside).cloned().collect();
-            return Address::belonging_to(object.address.kind(), &Address::new(target.kind(), path));
+            return Address::belonging_to(
+                object.address.kind(),
+                &Address::new(target.kind(), path),
+            );
         }
         if parent.path().len() + 1 == object.address.path().len() {
             return parent.child(object.address.kind(), object.address.name());
@@ -62,16 +68,22 @@ impl Matches {
         for object in desired.objects().filter(|o| o.definition.known_by_definition()) {
             let named = self.live.get(&object.address).cloned();
             if let Some(there) = named.as_ref().and_then(|a| live.get(a))
-                && equal(object, there) {
-                    continue;
-                }
-            let Some(parent) = object.parent.as_ref().map(|p| self.live.get(p).unwrap_or(p).clone()) else { continue };
+                && equal(object, there)
+            {
+                continue;
+            }
+            let Some(parent) =
+                object.parent.as_ref().map(|p| self.live.get(p).unwrap_or(p).clone())
+            else {
+                continue;
+            };
             let same = live.children(&parent).find(|candidate| {
                 candidate.address.kind() == object.address.kind()
                     && !self.desired.contains_key(&candidate.address)
                     && same_section(&*candidate.definition, &*object.definition)
                     && desired.get(&candidate.address).is_none_or(|o| o.unnamed)
-                    && (equal(object, candidate) || (named.is_none() && object.definition.is_single()))
+                    && (equal(object, candidate)
+                        || (named.is_none() && object.definition.is_single()))
             });
             if let Some(candidate) = same {
                 if let Some(named) = named {

@@ -13,8 +13,15 @@ pub(crate) fn closure(live: &Catalog, matches: &Matches, desired: &Catalog) -> R
     let mut queue = VecDeque::new();
     for (wanted, there) in matches.pairs() {
         let (Some(wanted), Some(there)) = (desired.get(wanted), live.get(there)) else { continue };
-        if let Some((from, to)) = type_of(there).zip(type_of(wanted)).filter(|(from, to)| from != to) {
-            retypes.changes.push(Retype { address: there.address.clone(), through: there.address.clone(), from, to });
+        if let Some((from, to)) =
+            type_of(there).zip(type_of(wanted)).filter(|(from, to)| from != to)
+        {
+            retypes.changes.push(Retype {
+                address: there.address.clone(),
+                through: there.address.clone(),
+                from,
+                to,
+            });
             queue.push_back(there.address.clone());
         }
     }

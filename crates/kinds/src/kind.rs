@@ -5,11 +5,11 @@ use std::sync::Arc;
 use reconcile_catalog::{Address, Definition, Object, PropertyChange, Retype};
 use reconcile_sql::ServerVersion;
 
-use crate::model::ModelPart;
+use crate::Cx;
 use crate::gate::{Gap, GateCx, Probe};
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Refusal, Stage};
-use crate::Cx;
 
 /// A kind of object: everything that is true of tables and of no other kind, and so on.
 pub trait Kind: Sync {
@@ -82,7 +82,12 @@ pub trait Kind: Sync {
 
     /// For an object that a changed one stops using: who else still uses it after the plan, in
     /// words. It goes if nobody does; `None` if objects of this kind never go by themselves.
-    fn remaining_users(&self, _object: &Object, _after: &After<'_>, _cx: &Cx<'_>) -> Option<Vec<String>> {
+    fn remaining_users(
+        &self,
+        _object: &Object,
+        _after: &After<'_>,
+        _cx: &Cx<'_>,
+    ) -> Option<Vec<String>> {
         None
     }
 
@@ -103,7 +108,8 @@ pub trait Kind: Sync {
     }
 
     /// What happens to `object` when `disturbed`, on which it depends, is changed.
-    fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction;
+    fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, cx: &Cx<'_>)
+    -> Reaction;
 }
 
 /// Whether an object is made where others use the relation meanwhile, or inside a transaction

@@ -126,7 +126,9 @@ pub(crate) fn flag(row: &dyn Row, column: &str) -> bool {
 pub(crate) fn words(row: &dyn Row, column: &str) -> Result<Vec<String>, ReadError> {
     match row.get(column) {
         None => Ok(Vec::new()),
-        Some(text) => serde_json::from_str(text).map_err(|e| wrong(row, format!("`{column}`: {e}"))),
+        Some(text) => {
+            serde_json::from_str(text).map_err(|e| wrong(row, format!("`{column}`: {e}")))
+        }
     }
 }
 
@@ -156,7 +158,9 @@ pub(crate) fn no_extension_member(class: &str, oid: &str) -> String {
 /// A condition on `n` and `c` (pg_class): relations that people made.
 pub(crate) fn user_relation(relkinds: &str) -> String {
     let member = no_extension_member("pg_class", "c.oid");
-    format!("c.relkind IN ({relkinds}) AND c.relpersistence <> 't' AND {USER_NAMESPACE} AND {member}")
+    format!(
+        "c.relkind IN ({relkinds}) AND c.relpersistence <> 't' AND {USER_NAMESPACE} AND {member}"
+    )
 }
 
 /// The query for who refers to whom, among everything that is not PostgreSQL's own.
@@ -196,13 +200,23 @@ impl Reader {
     /// # Errors
     /// If the row is not what the query promises.
     pub fn depend(&mut self, row: &dyn Row) -> Result<(), ReadError> {
-        let target = ObjectId { class: parsed(row, "refclass")?, oid: parsed(row, "refoid")?, sub: parsed(row, "refsub")? };
-        let source = ObjectId { class: parsed(row, "class")?, oid: parsed(row, "oid")?, sub: parsed(row, "sub")? };
+        let target = ObjectId {
+            class: parsed(row, "refclass")?,
+            oid: parsed(row, "refoid")?,
+            sub: parsed(row, "refsub")?,
+        };
+        let source = ObjectId {
+            class: parsed(row, "class")?,
+            oid: parsed(row, "oid")?,
+            sub: parsed(row, "sub")?,
+        };
         let whole = |id: ObjectId| ObjectId { sub: 0, ..id };
-        let Some(target) = self.ids.get(&target).or_else(|| self.ids.get(&whole(target))).cloned() else {
+        let Some(target) = self.ids.get(&target).or_else(|| self.ids.get(&whole(target))).cloned()
+        else {
             return Ok(());
         };
-        if let Some(description) = row.get("description").filter(|_| self.resolve(source).is_none()) {
+        if let Some(description) = row.get("description").filter(|_| self.resolve(source).is_none())
+        {
             let other = crate::other::Other {
                 description: description.to_owned(),
                 class: row.get("classname").unwrap_or_default().to_owned(),
@@ -212,7 +226,8 @@ impl Reader {
         let source = self.ids.get(&source).or_else(|| self.ids.get(&whole(source))).cloned();
         if let Some(source) = source {
             let own = self.catalog.get(&source).is_some_and(|o| o.parent.as_ref() == Some(&target));
-            let inside = target.path().starts_with(source.path()) && target.path().len() > source.path().len();
+            let inside = target.path().starts_with(source.path())
+                && target.path().len() > source.path().len();
             if !own && !inside {
                 self.catalog.depend(&source, &target);
             }

@@ -67,7 +67,9 @@ pub async fn probe(session: &mut Session, probes: &[Probe]) -> Result<Vec<Failed
             Err(Error::Server(error)) => {
                 session.rollback().await?;
                 let culprit = first.iter().rposition(|start| *start <= error.statement_index);
-                let Some(culprit) = culprit.filter(|_| error.statement_index >= reading::begin_len(session)) else {
+                let Some(culprit) =
+                    culprit.filter(|_| error.statement_index >= reading::begin_len(session))
+                else {
                     return Err(Error::Server(error));
                 };
                 // What stood before it was fine, unless it only said no: ask those once more.
@@ -84,6 +86,7 @@ pub async fn probe(session: &mut Session, probes: &[Probe]) -> Result<Vec<Failed
 }
 
 async fn probe_again(session: &mut Session, probes: &[Probe]) -> Result<Vec<Failed>, Error> {
-    let questions: Vec<Probe> = probes.iter().filter(|p| matches!(p.test, Test::Holds(_))).cloned().collect();
+    let questions: Vec<Probe> =
+        probes.iter().filter(|p| matches!(p.test, Test::Holds(_))).cloned().collect();
     if questions.is_empty() { Ok(Vec::new()) } else { probe(session, &questions).await }
 }

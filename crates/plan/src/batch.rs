@@ -20,7 +20,12 @@ struct Gathered {
 }
 
 /// Gathers the transactions of a plan.
-pub(crate) fn batches(graph: &Graph, order: Vec<Vec<NodeId>>, facts: &Facts, limits: &Limits) -> Vec<Batch> {
+pub(crate) fn batches(
+    graph: &Graph,
+    order: Vec<Vec<NodeId>>,
+    facts: &Facts,
+    limits: &Limits,
+) -> Vec<Batch> {
     let mut gathered: Vec<Gathered> = Vec::new();
     for ids in order {
         let transaction = !ids.iter().any(|&id| graph.nodes[id].place == Place::Outside);
@@ -41,8 +46,15 @@ pub(crate) fn batches(graph: &Graph, order: Vec<Vec<NodeId>>, facts: &Facts, lim
         }
         let locks = strongest(steps.iter().flat_map(|s| s.locks.iter().cloned()));
         let zero = std::time::Duration::ZERO;
-        let mut batch =
-            Batch { transaction, steps, locks, lock_timeout: zero, hold: zero, estimate: zero, stall: zero };
+        let mut batch = Batch {
+            transaction,
+            steps,
+            locks,
+            lock_timeout: zero,
+            hold: zero,
+            estimate: zero,
+            stall: zero,
+        };
         bound(&mut batch, limits, facts);
         batch
     };
@@ -54,15 +66,29 @@ pub(crate) fn batches(graph: &Graph, order: Vec<Vec<NodeId>>, facts: &Facts, lim
 fn fits(last: &Gathered, next: &Gathered) -> bool {
     let light = |b: &Gathered| {
         b.transaction
-            && b.drafts.iter().all(|d| d.step.work == Work::Catalog && d.step.irreversible.is_none())
+            && b.drafts
+                .iter()
+                .all(|d| d.step.work == Work::Catalog && d.step.irreversible.is_none())
     };
-    let locks = |b: &Gathered| strongest(b.drafts.iter().flat_map(|d| d.step.locks.iter().cloned()));
+    let locks =
+        |b: &Gathered| strongest(b.drafts.iter().flat_map(|d| d.step.locks.iter().cloned()));
     light(last) && light(next) && locks(last) == locks(next)
 }
 
 fn draft(action: Action, facts: &Facts) -> Draft {
-    let Action { address, summary, sql, locks, work, irreversible, loses, preflights, guards, proofs, warnings: _ } =
-        action;
+    let Action {
+        address,
+        summary,
+        sql,
+        locks,
+        work,
+        irreversible,
+        loses,
+        preflights,
+        guards,
+        proofs,
+        warnings: _,
+    } = action;
     let (head, clauses, sql) = match sql {
         Sql::Statement(text) => (None, Vec::new(), text),
         Sql::Clause { head, clause } => (Some(head), vec![clause], String::new()),

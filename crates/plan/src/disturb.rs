@@ -33,18 +33,28 @@ impl Disturbances {
             match change {
                 Change::Alter { desired, live, properties } => {
                     let replacement = planner.replacement(desired, live, properties);
-                    if let Some((object, replacement)) = planner.inputs.live.get(live).zip(replacement) {
+                    if let Some((object, replacement)) =
+                        planner.inputs.live.get(live).zip(replacement)
+                    {
                         match replacement {
                             Replacement::None => {}
                             Replacement::Replaced => out.carry(planner, object, desired),
                             Replacement::Rebuilt => {
                                 out.rebuild(planner, object, desired);
-                                queue.push_back((live.clone(), Disturbance::Rebuilt, desired.clone()));
+                                queue.push_back((
+                                    live.clone(),
+                                    Disturbance::Rebuilt,
+                                    desired.clone(),
+                                ));
                             }
                         }
                     }
                     if let Some(retype) = difference.retypes.of(live) {
-                        queue.push_back((live.clone(), Disturbance::Retyped(Box::new(retype.clone())), desired.clone()));
+                        queue.push_back((
+                            live.clone(),
+                            Disturbance::Retyped(Box::new(retype.clone())),
+                            desired.clone(),
+                        ));
                     }
                 }
                 Change::Drop(address) => {
@@ -86,15 +96,26 @@ impl Disturbances {
             if planner.gone.contains(&object.address) || object.address == *address {
                 continue;
             }
-            let on = if whole { parent.and_then(|p| live.get(p)).unwrap_or(disturbed) } else { disturbed };
-            let reaction = kind(object.address.kind()).map(|k| k.react(object, on, by, &planner.cx));
+            let on = if whole {
+                parent.and_then(|p| live.get(p)).unwrap_or(disturbed)
+            } else {
+                disturbed
+            };
+            let reaction =
+                kind(object.address.kind()).map(|k| k.react(object, on, by, &planner.cx));
             planner.out.touched.insert(object.address.clone());
             match reaction {
                 None | Some(Reaction::Keep | Reaction::Goes) => {}
-                Some(Reaction::Refuse(reason)) => planner.out.refusals.push(Refusal::new(origin, reason)),
+                Some(Reaction::Refuse(reason)) => {
+                    planner.out.refusals.push(Refusal::new(origin, reason))
+                }
                 Some(_) if whole => {}
                 Some(Reaction::Follow(retype)) => {
-                    queue.push_back((object.address.clone(), Disturbance::Retyped(retype), origin.clone()));
+                    queue.push_back((
+                        object.address.clone(),
+                        Disturbance::Retyped(retype),
+                        origin.clone(),
+                    ));
                 }
                 Some(Reaction::Rebuild { warnings }) => {
                     let warn = |text| Warning { address: Some(object.address.clone()), text };
@@ -127,7 +148,9 @@ impl Disturbances {
                         self.carried.insert(child.address.clone(), parent.address.clone());
                         queue.push(child);
                     }
-                    Some(Reaction::Refuse(reason)) => planner.out.refusals.push(Refusal::new(origin, reason)),
+                    Some(Reaction::Refuse(reason)) => {
+                        planner.out.refusals.push(Refusal::new(origin, reason))
+                    }
                     _ => {}
                 }
             }
@@ -161,9 +184,12 @@ impl Disturbances {
                 match (made, rename) {
                     (Some(id), None) => planner.graph.order(last, id),
                     // What the model states is written with the new name.
-                    (Some(id), Some(rename)) if self.is_stated(planner, address) => planner.graph.order(rename, id),
+                    (Some(id), Some(rename)) if self.is_stated(planner, address) => {
+                        planner.graph.order(rename, id)
+                    }
                     (Some(id), Some(rename)) if rename != first => {
-                        let before: Vec<_> = planner.graph.nodes[rename].after.iter().copied().collect();
+                        let before: Vec<_> =
+                            planner.graph.nodes[rename].after.iter().copied().collect();
                         before.into_iter().for_each(|b| planner.graph.order(b, id));
                         planner.graph.order(id, rename);
                     }
@@ -179,9 +205,11 @@ impl Disturbances {
         // hangs on the index, which is carried itself.
         let mut made = Vec::new();
         for (address, parent) in &self.carried {
-            let altered = planner.inputs.difference.matched.desired_of(parent).unwrap_or(parent).clone();
+            let altered =
+                planner.inputs.difference.matched.desired_of(parent).unwrap_or(parent).clone();
             // A change that is refused leaves the parent as it is.
-            let stays = !self.is_rebuilt(parent) && planner.graph.last(&altered, Verb::Alter).is_none();
+            let stays =
+                !self.is_rebuilt(parent) && planner.graph.last(&altered, Verb::Alter).is_none();
             if stays || self.is_gone(planner, address) {
                 continue;
             }
@@ -193,7 +221,10 @@ impl Disturbances {
             made.extend(node.map(|node| (node, parent, altered)));
         }
         for (node, parent, altered) in made {
-            let root = planner.graph.last(parent, Verb::Create).or_else(|| planner.graph.last(&altered, Verb::Alter));
+            let root = planner
+                .graph
+                .last(parent, Verb::Create)
+                .or_else(|| planner.graph.last(&altered, Verb::Alter));
             if let Some(root) = root {
                 if planner.graph.nodes[root].place != Place::Outside {
                     planner.graph.tie(root, node);
@@ -202,11 +233,15 @@ impl Disturbances {
             }
         }
         for (first, then) in &self.nested {
-            let drops = planner.graph.last(first, Verb::Drop).zip(planner.graph.first(then, Verb::Drop));
+            let drops =
+                planner.graph.last(first, Verb::Drop).zip(planner.graph.first(then, Verb::Drop));
             if let Some((a, b)) = drops {
                 planner.graph.order(a, b);
             }
-            let makes = planner.graph.last(then, Verb::Create).zip(planner.graph.first(first, Verb::Create));
+            let makes = planner
+                .graph
+                .last(then, Verb::Create)
+                .zip(planner.graph.first(first, Verb::Create));
             if let Some((a, b)) = makes {
                 planner.graph.order(a, b);
             }
@@ -224,7 +259,10 @@ impl Disturbances {
     }
 
     fn remove(&self, planner: &mut Planner<'_>, address: &Address) {
-        let Some((kind, object)) = kind(address.kind()).zip(planner.inputs.live.get(address)) else { return };
+        let Some((kind, object)) = kind(address.kind()).zip(planner.inputs.live.get(address))
+        else {
+            return;
+        };
         match kind.drop(object, How::Within, &planner.cx) {
             Ok(stages) => {
                 planner.graph.add_within(address, Verb::Drop, stages);

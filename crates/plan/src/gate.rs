@@ -26,10 +26,18 @@ pub struct Obstacle {
 }
 
 /// Judges every difference, and collects what only the server can tell.
-pub fn gate(difference: &Difference, desired: &Catalog, live: &Catalog, binding: Binding, app_role: &str) -> Gate {
+pub fn gate(
+    difference: &Difference,
+    desired: &Catalog,
+    live: &Catalog,
+    binding: Binding,
+    app_role: &str,
+) -> Gate {
     let cx = GateCx { live, desired, binding, app_role };
     let mut out = Gate::default();
-    let mut judge = |address: &Address, gap: Gap<'_>| match kind(address.kind()).and_then(|k| k.gate(gap, &cx)) {
+    let mut judge = |address: &Address, gap: Gap<'_>| match kind(address.kind())
+        .and_then(|k| k.gate(gap, &cx))
+    {
         Some(reason) => out.broken.push(Obstacle { address: address.clone(), reason }),
         None => out.harmless.push(address.clone()),
     };
@@ -38,9 +46,9 @@ pub fn gate(difference: &Difference, desired: &Catalog, live: &Catalog, binding:
             Change::Create(address) => {
                 // What is missing with its parent is said once.
                 let object = desired.get(address);
-                let parent_missing = object
-                    .and_then(|o| o.parent.as_ref())
-                    .is_some_and(|p| difference.changes.iter().any(|c| matches!(c, Change::Create(a) if a == p)));
+                let parent_missing = object.and_then(|o| o.parent.as_ref()).is_some_and(|p| {
+                    difference.changes.iter().any(|c| matches!(c, Change::Create(a) if a == p))
+                });
                 if let Some(object) = object.filter(|_| !parent_missing) {
                     judge(address, Gap::Missing(object));
                 }

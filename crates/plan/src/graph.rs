@@ -42,7 +42,12 @@ pub(crate) struct Graph {
 
 impl Graph {
     /// Adds the stages of one change as a chain; gives the first and the last node, if any.
-    pub(crate) fn add(&mut self, address: &Address, verb: Verb, stages: Vec<Stage>) -> Option<(NodeId, NodeId)> {
+    pub(crate) fn add(
+        &mut self,
+        address: &Address,
+        verb: Verb,
+        stages: Vec<Stage>,
+    ) -> Option<(NodeId, NodeId)> {
         let mut ends: Option<(NodeId, NodeId)> = None;
         for stage in stages.into_iter().filter(|s| !s.actions.is_empty()) {
             let id = self.nodes.len();
@@ -54,7 +59,14 @@ impl Graph {
             } else {
                 self.bond.push(id);
             }
-            self.nodes.push(Node { address: address.clone(), place_in_catalog: 0, verb, place: stage.place, actions: stage.actions, after });
+            self.nodes.push(Node {
+                address: address.clone(),
+                place_in_catalog: 0,
+                verb,
+                place: stage.place,
+                actions: stage.actions,
+                after,
+            });
             ends = Some((ends.map_or(id, |(first, _)| first), id));
         }
         if let Some((first, last)) = ends {
@@ -81,7 +93,12 @@ impl Graph {
     }
 
     /// Adds the stages as one node in a transaction that others share.
-    pub(crate) fn add_within(&mut self, address: &Address, verb: Verb, stages: Vec<Stage>) -> Option<NodeId> {
+    pub(crate) fn add_within(
+        &mut self,
+        address: &Address,
+        verb: Verb,
+        stages: Vec<Stage>,
+    ) -> Option<NodeId> {
         let actions: Vec<Action> = stages.into_iter().flat_map(|s| s.actions).collect();
         self.add(address, verb, vec![Stage::transaction(actions)]).map(|(first, _)| first)
     }

@@ -43,13 +43,17 @@ fn weight(graph: &Graph, ids: &[NodeId]) -> u8 {
 }
 
 fn relations(graph: &Graph, ids: &[NodeId]) -> BTreeSet<reconcile_sql::QName> {
-    ids.iter().flat_map(|&id| graph.nodes[id].actions.iter()).flat_map(|a| a.locks.iter().map(|l| l.relation.clone())).collect()
+    ids.iter()
+        .flat_map(|&id| graph.nodes[id].actions.iter())
+        .flat_map(|a| a.locks.iter().map(|l| l.relation.clone()))
+        .collect()
 }
 
 /// The order inside a transaction: clauses of one statement stand together where they may.
 fn within(graph: &Graph, ids: &[NodeId]) -> Vec<NodeId> {
     let inside: BTreeSet<NodeId> = ids.iter().copied().collect();
-    let waits = |id: NodeId| graph.nodes[id].after.iter().copied().filter(|i| inside.contains(i)).collect();
+    let waits =
+        |id: NodeId| graph.nodes[id].after.iter().copied().filter(|i| inside.contains(i)).collect();
     sort(ids, waits, |id, previous: Option<NodeId>| {
         let head = |id: NodeId, last: bool| {
             let actions = &graph.nodes[id].actions;
@@ -59,15 +63,22 @@ fn within(graph: &Graph, ids: &[NodeId]) -> Vec<NodeId> {
                 reconcile_kinds::Sql::Statement(_) => None,
             })
         };
-        let joins = previous.is_some_and(|p| head(p, true).is_some() && head(p, true) == head(id, false));
+        let joins =
+            previous.is_some_and(|p| head(p, true).is_some() && head(p, true) == head(id, false));
         (!joins, rank(graph, id))
     })
 }
 
 /// What decides where nothing else does: drops, changes, creations; then kinds in their order.
-fn rank(graph: &Graph, id: NodeId) -> (crate::graph::Verb, usize, usize, reconcile_catalog::Address) {
+fn rank(
+    graph: &Graph,
+    id: NodeId,
+) -> (crate::graph::Verb, usize, usize, reconcile_catalog::Address) {
     let node = &graph.nodes[id];
-    let kind = reconcile_kinds::KINDS.iter().position(|k| k.name() == node.address.kind()).unwrap_or(usize::MAX);
+    let kind = reconcile_kinds::KINDS
+        .iter()
+        .position(|k| k.name() == node.address.kind())
+        .unwrap_or(usize::MAX);
     (node.verb, kind, node.place_in_catalog, node.address.clone())
 }
 
@@ -110,7 +121,10 @@ fn cycle_of_groups(graph: &Graph) -> Option<Vec<NodeId>> {
     let mut edges: BTreeMap<NodeId, BTreeSet<NodeId>> = BTreeMap::new();
     for (id, node) in graph.nodes.iter().enumerate() {
         let group = graph.group(id);
-        edges.entry(group).or_default().extend(node.after.iter().map(|&e| graph.group(e)).filter(|&e| e != group));
+        edges
+            .entry(group)
+            .or_default()
+            .extend(node.after.iter().map(|&e| graph.group(e)).filter(|&e| e != group));
     }
     let mut done: BTreeSet<NodeId> = BTreeSet::new();
     for &start in edges.keys() {

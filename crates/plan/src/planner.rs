@@ -88,7 +88,11 @@ fn rewritten(inputs: &Inputs<'_>) -> BTreeSet<Address> {
 }
 
 /// The objects of a change, and their kind. An unnamed desired object takes the live name.
-fn pair<'a>(inputs: &Inputs<'a>, desired: &Address, live: &Address) -> Option<(&'static dyn Kind, &'a Object, Object)> {
+fn pair<'a>(
+    inputs: &Inputs<'a>,
+    desired: &Address,
+    live: &Address,
+) -> Option<(&'static dyn Kind, &'a Object, Object)> {
     let there = inputs.live.get(live)?;
     let matched = inputs.difference.matched.desired_of(live);
     let mut wanted = inputs.desired.get(matched.unwrap_or(desired))?.clone();
@@ -128,7 +132,11 @@ impl Planner<'_> {
         self.order_by_dependencies();
         self.remove_orphans(&disturbances);
         for node in &mut self.graph.nodes {
-            let object = self.inputs.desired.get(&node.address).or_else(|| self.inputs.live.get(&node.address));
+            let object = self
+                .inputs
+                .desired
+                .get(&node.address)
+                .or_else(|| self.inputs.live.get(&node.address));
             node.place_in_catalog = object.map_or(0, |o| o.place);
         }
         let order = transactions(&mut self.graph);
@@ -145,15 +153,23 @@ impl Planner<'_> {
         let cx = self.cx;
         match change {
             Change::Create(address) => {
-                let Some((kind, object)) = kind(address.kind()).zip(self.inputs.desired.get(address)) else { return };
+                let Some((kind, object)) =
+                    kind(address.kind()).zip(self.inputs.desired.get(address))
+                else {
+                    return;
+                };
                 let stages = kind.create(object, How::Online, &cx);
                 self.add(address, Verb::Create, stages);
             }
             Change::Drop(address) => {
-                let Some((kind, object)) = kind(address.kind()).zip(self.inputs.live.get(address)) else { return };
+                let Some((kind, object)) = kind(address.kind()).zip(self.inputs.live.get(address))
+                else {
+                    return;
+                };
                 if !disturbances.is_rebuilt(address) {
                     // A name that another object takes over changes hands in one transaction.
-                    let handed_over = self.inputs.difference.matched.displaced().any(|d| d == address);
+                    let handed_over =
+                        self.inputs.difference.matched.displaced().any(|d| d == address);
                     let how = if handed_over { How::Within } else { How::Online };
                     let stages = kind.drop(object, how, &cx);
                     self.add(address, Verb::Drop, stages);
@@ -165,15 +181,16 @@ impl Planner<'_> {
                 }
                 let Some((kind, there, wanted)) = pair(self.inputs, desired, live) else { return };
                 if let Some(unproven) = properties.iter().find(|p| !p.proven)
-                    && properties.iter().all(|p| !p.proven) {
-                        let reason = format!(
-                            "unproven: whether `{}` {} means the same as {} could not be found out; write it as the \
+                    && properties.iter().all(|p| !p.proven)
+                {
+                    let reason = format!(
+                        "unproven: whether `{}` {} means the same as {} could not be found out; write it as the \
                              database does, or change the database",
-                            unproven.name, unproven.desired, unproven.live
-                        );
-                        self.out.refusals.push(Refusal::new(desired, reason));
-                        return;
-                    }
+                        unproven.name, unproven.desired, unproven.live
+                    );
+                    self.out.refusals.push(Refusal::new(desired, reason));
+                    return;
+                }
                 // It is altered under the name that it has, then renamed: what is proven about it is
                 // proven before it takes the place of another one.
                 if !properties.is_empty() {
@@ -206,7 +223,12 @@ impl Planner<'_> {
         Some(kind.replacement(&Alteration { live, desired: &desired, properties }, &self.cx))
     }
 
-    fn add(&mut self, address: &Address, verb: Verb, stages: Result<Vec<reconcile_kinds::Stage>, Refusal>) {
+    fn add(
+        &mut self,
+        address: &Address,
+        verb: Verb,
+        stages: Result<Vec<reconcile_kinds::Stage>, Refusal>,
+    ) {
         match stages {
             Ok(stages) => {
                 self.graph.add(address, verb, stages);
@@ -230,19 +252,32 @@ impl Planner<'_> {
                     }
                     // A name is free once its bearer is gone, and its successor takes it in the same
                     // transaction if the two can share one.
-                    let successor = self.graph.rename(&address).or_else(|| self.graph.first(&address, Verb::Create));
+                    let successor = self
+                        .graph
+                        .rename(&address)
+                        .or_else(|| self.graph.first(&address, Verb::Create));
                     if let Some(later) = successor {
                         self.graph.order(id, later);
-                        let inside = |n: NodeId| self.graph.nodes[n].place != reconcile_kinds::Place::Outside;
+                        let inside = |n: NodeId| {
+                            self.graph.nodes[n].place != reconcile_kinds::Place::Outside
+                        };
                         if inside(id) && inside(later) {
                             self.graph.tie(id, later);
                         }
                     }
                 }
                 Verb::Alter | Verb::Create => {
-                    let object = self.inputs.desired.get(&address).or_else(|| self.inputs.live.get(&address));
-                    for needed in object.into_iter().flat_map(|o| o.depends_on.iter().chain(&o.parent)) {
-                        if let Some(earlier) = self.graph.ready(needed).filter(|&e| !self.same_chain(e, id)) {
+                    let object = self
+                        .inputs
+                        .desired
+                        .get(&address)
+                        .or_else(|| self.inputs.live.get(&address));
+                    for needed in
+                        object.into_iter().flat_map(|o| o.depends_on.iter().chain(&o.parent))
+                    {
+                        if let Some(earlier) =
+                            self.graph.ready(needed).filter(|&e| !self.same_chain(e, id))
+                        {
                             self.graph.order(earlier, id);
                         }
                     }
@@ -263,16 +298,24 @@ impl Planner<'_> {
             let Some(object) = self.inputs.live.get(&retype.address) else { continue };
             for target in &object.depends_on {
                 let users = candidates.entry(target.clone()).or_default();
-                let altered = self.inputs.difference.matched.desired_of(&retype.address).unwrap_or(&retype.address);
+                let altered = self
+                    .inputs
+                    .difference
+                    .matched
+                    .desired_of(&retype.address)
+                    .unwrap_or(&retype.address);
                 users.extend(self.graph.last(altered, Verb::Alter));
             }
         }
         let matched = &self.inputs.difference.matched;
         let definition = |object: &Object| -> Option<Arc<dyn Definition>> {
-            if self.graph.first(&object.address, Verb::Drop).is_some() && !disturbances.is_rebuilt(&object.address) {
+            if self.graph.first(&object.address, Verb::Drop).is_some()
+                && !disturbances.is_rebuilt(&object.address)
+            {
                 return None;
             }
-            let desired = matched.desired_of(&object.address).and_then(|d| self.inputs.desired.get(d));
+            let desired =
+                matched.desired_of(&object.address).and_then(|d| self.inputs.desired.get(d));
             Some(match desired {
                 Some(desired) => desired.definition.clone(),
                 None => {
@@ -284,10 +327,15 @@ impl Planner<'_> {
         let mut orphans = Vec::new();
         let mut stay = Vec::new();
         for (address, users) in candidates {
-            let Some((kind, object)) = kind(address.kind()).zip(self.inputs.live.get(&address)) else { continue };
+            let Some((kind, object)) = kind(address.kind()).zip(self.inputs.live.get(&address))
+            else {
+                continue;
+            };
             match kind.remaining_users(object, &After { definition: &definition }, &cx) {
                 None => {}
-                Some(others) if others.is_empty() => orphans.push((address, kind.drop(object, How::Within, &cx), users)),
+                Some(others) if others.is_empty() => {
+                    orphans.push((address, kind.drop(object, How::Within, &cx), users))
+                }
                 Some(others) => stay.push(Warning {
                     text: format!("it stays, because it is still used by {}", others.join(", ")),
                     address: Some(address),
@@ -306,7 +354,9 @@ impl Planner<'_> {
                 let group = self.graph.group(user);
                 self.graph.tie(user, id);
                 for other in 0..id {
-                    if self.graph.group(other) == group || self.graph.group(other) == self.graph.group(id) {
+                    if self.graph.group(other) == group
+                        || self.graph.group(other) == self.graph.group(id)
+                    {
                         self.graph.order(other, id);
                     }
                 }
@@ -338,8 +388,17 @@ impl Planner<'_> {
         for node in &self.graph.nodes {
             for action in &node.actions {
                 self.out.touched.insert(action.address.clone());
-                locked.extend(action.locks.iter().filter(|l| l.level.blocks_readers()).map(|l| l.relation.clone()));
-                let warn = |text: &String| Warning { address: Some(action.address.clone()), text: text.clone() };
+                locked.extend(
+                    action
+                        .locks
+                        .iter()
+                        .filter(|l| l.level.blocks_readers())
+                        .map(|l| l.relation.clone()),
+                );
+                let warn = |text: &String| Warning {
+                    address: Some(action.address.clone()),
+                    text: text.clone(),
+                };
                 self.out.warnings.extend(action.warnings.iter().map(warn));
             }
         }
@@ -365,7 +424,8 @@ impl Planner<'_> {
 
     fn demand_approvals(&mut self) {
         let approvals = self.inputs.approvals;
-        let approved = |patterns: &[String], address: &Address| patterns.iter().any(|p| address.matches(p));
+        let approved =
+            |patterns: &[String], address: &Address| patterns.iter().any(|p| address.matches(p));
         for batch in &mut self.out.batches {
             for step in &mut batch.steps {
                 let Some(loses) = &step.loses else { continue };
@@ -379,9 +439,16 @@ impl Planner<'_> {
             }
             let limit = self.inputs.limits.max_stall;
             if batch.stall > limit {
-                let heavy = batch.steps.iter().max_by_key(|s| (s.work.clone(), std::cmp::Reverse(s.number)));
+                let heavy = batch
+                    .steps
+                    .iter()
+                    .max_by_key(|s| (s.work.clone(), std::cmp::Reverse(s.number)));
                 let Some(address) = heavy.map(|s| s.addresses[0].clone()) else { continue };
-                if !batch.steps.iter().any(|s| s.addresses.iter().any(|a| approved(&approvals.stall, a))) {
+                if !batch
+                    .steps
+                    .iter()
+                    .any(|s| s.addresses.iter().any(|a| approved(&approvals.stall, a)))
+                {
                     let reason = format!(
                         "may stall clients for {:.1} s, more than --max-stall {:.1} s allows; approve it with \
                          --allow-stall {address}, or do it at a quiet time",

@@ -41,7 +41,8 @@ const MARGIN: u32 = 3;
 
 /// How long a step's work probably takes.
 pub(crate) fn estimate(work: &Work, facts: &Facts) -> Duration {
-    let Some(size) = work.relation().map(|r| facts.sizes.get(r).copied().unwrap_or_default()) else {
+    let Some(size) = work.relation().map(|r| facts.sizes.get(r).copied().unwrap_or_default())
+    else {
         return Duration::ZERO;
     };
     #[allow(clippy::cast_precision_loss)] // an estimate

@@ -92,13 +92,18 @@ fn next(rest: &str) -> (TokenKind, usize) {
         '"' => (TokenKind::Quoted, quoted(rest, 0, '"', false)),
         '$' => dollar(rest),
         '0'..='9' => (TokenKind::Number, number(rest)),
-        '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => (TokenKind::Number, number(rest)),
+        '.' if rest[1..].starts_with(|c: char| c.is_ascii_digit()) => {
+            (TokenKind::Number, number(rest))
+        }
         '(' | ')' | '[' | ']' | ',' | '.' | ';' => (TokenKind::Punct, 1),
         ':' if rest.starts_with("::") => (TokenKind::Operator, 2),
         ':' if rest.starts_with(":=") => (TokenKind::Operator, 2),
         ':' => (TokenKind::Punct, 1),
         c if OPERATOR_CHARS.contains(c) => (TokenKind::Operator, operator(rest)),
-        _ => (TokenKind::Word, run(rest, |c| c.is_alphanumeric() || c == '_' || c == '$').max(first.len_utf8())),
+        _ => (
+            TokenKind::Word,
+            run(rest, |c| c.is_alphanumeric() || c == '_' || c == '$').max(first.len_utf8()),
+        ),
     }
 }
 
@@ -202,7 +207,11 @@ mod tests {
 
     #[test]
     fn loses_no_byte() {
-        for source in ["a /* x /* y */ z */ b -- c", "E'a\\'b' $t$ x $t$ \"q\"\"r\" $1 'open", "größe<>1.5e-3::int8[]"] {
+        for source in [
+            "a /* x /* y */ z */ b -- c",
+            "E'a\\'b' $t$ x $t$ \"q\"\"r\" $1 'open",
+            "größe<>1.5e-3::int8[]",
+        ] {
             let joined: String = tokens(source).iter().map(|t| t.text).collect();
             assert_eq!(joined, source);
         }

@@ -104,11 +104,23 @@ mod tests {
             own("((role = ANY (ARRAY['user'::public.message_role, 'tool'::public.message_role])) OR (content <> ''::text))").text,
             "((role = ANY (ARRAY['user'::varchar, 'tool'::varchar])) OR (content <> ''::text))"
         );
-        assert_eq!(own("(role <> ALL ('{user,tool}'::public.message_role[]))").text, "(role <> ALL ('{user,tool}'))");
+        assert_eq!(
+            own("(role <> ALL ('{user,tool}'::public.message_role[]))").text,
+            "(role <> ALL ('{user,tool}'))"
+        );
         assert_eq!(own("('user'::public.message_role = role)").text, "('user' = role)");
-        assert_eq!(own("(role IS DISTINCT FROM 'user'::public.message_role)").text, "(role IS DISTINCT FROM 'user')");
-        assert_eq!(own("COALESCE(role, 'user'::public.message_role)").text, "COALESCE(role, 'user')");
-        assert_eq!(own("((old.role)::text = 'user'::text)").text, "((old.role)::text = 'user'::text)");
+        assert_eq!(
+            own("(role IS DISTINCT FROM 'user'::public.message_role)").text,
+            "(role IS DISTINCT FROM 'user')"
+        );
+        assert_eq!(
+            own("COALESCE(role, 'user'::public.message_role)").text,
+            "COALESCE(role, 'user')"
+        );
+        assert_eq!(
+            own("((old.role)::text = 'user'::text)").text,
+            "((old.role)::text = 'user'::text)"
+        );
     }
 
     #[test]
@@ -127,19 +139,36 @@ mod tests {
         assert!(own("(role < 'system'::public.message_role)").compares_order);
         assert!(!own("((role)::text < 'system'::text)").compares_order);
         assert!(query("SELECT max(messages.role) FROM public.messages").compares_order);
-        assert!(query("SELECT messages.id FROM public.messages ORDER BY messages.role, messages.id").sorts);
+        assert!(
+            query("SELECT messages.id FROM public.messages ORDER BY messages.role, messages.id")
+                .sorts
+        );
         assert!(!query("SELECT messages.role FROM public.messages ORDER BY messages.id").sorts);
-        assert!(!query("SELECT row_number() OVER (ORDER BY m.id) AS n, m.role FROM public.messages m").sorts);
+        assert!(
+            !query("SELECT row_number() OVER (ORDER BY m.id) AS n, m.role FROM public.messages m")
+                .sorts
+        );
     }
 
     #[test]
     fn columns_that_keep_the_type_are_noticed() {
-        assert!(query("SELECT 1 FROM (public.messages m JOIN public.t t ON ((t.role = m.role)))").meets_other);
-        assert!(query("SELECT 1 FROM (public.messages m JOIN public.t t ON ((m.role = t.role)))").meets_other);
+        assert!(
+            query("SELECT 1 FROM (public.messages m JOIN public.t t ON ((t.role = m.role)))")
+                .meets_other
+        );
+        assert!(
+            query("SELECT 1 FROM (public.messages m JOIN public.t t ON ((m.role = t.role)))")
+                .meets_other
+        );
         assert!(!own("(role = 'user'::public.message_role)").meets_other);
         assert!(!own("(role = ANY (ARRAY['user'::public.message_role]))").meets_other);
         assert!(!own("((role)::text = content)").meets_other);
-        assert!(!query("SELECT 1 FROM (public.messages m JOIN public.messages n ON ((n.role = m.role)))").meets_other);
+        assert!(
+            !query(
+                "SELECT 1 FROM (public.messages m JOIN public.messages n ON ((n.role = m.role)))"
+            )
+            .meets_other
+        );
     }
 
     #[test]
@@ -147,7 +176,8 @@ mod tests {
         let with = "WITH x AS ( SELECT m.role, count(*) AS n FROM public.messages m GROUP BY m.role ) \
                     SELECT y.role AS r, x.n FROM x y WHERE (y.role = 'user'::public.message_role)";
         assert!(query(with).text.ends_with("WHERE (y.role = 'user')"), "{}", query(with).text);
-        let names: Vec<String> = passed_on(with, &[change("messages", "role")]).into_iter().map(|(n, _)| n).collect();
+        let names: Vec<String> =
+            passed_on(with, &[change("messages", "role")]).into_iter().map(|(n, _)| n).collect();
         assert_eq!(names, ["r"]);
         let nested = "SELECT s.who FROM ( SELECT t.who FROM ( SELECT messages.role AS who FROM public.messages) t) s \
                       WHERE (s.who = 'tool'::public.message_role)";

@@ -57,7 +57,9 @@ fn fold_type_aliases(words: &mut Vec<String>) {
     while at < words.len() {
         if words[at] == "::" {
             let rest = &words[at + 1..];
-            let found = ALIASES.iter().find(|(long, _)| rest.len() >= long.len() && rest[..long.len()].iter().eq(long.iter()));
+            let found = ALIASES.iter().find(|(long, _)| {
+                rest.len() >= long.len() && rest[..long.len()].iter().eq(long.iter())
+            });
             if let Some((long, short)) = found {
                 words.splice(at + 1..=at + long.len(), [(*short).to_owned()]);
             }

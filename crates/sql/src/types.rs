@@ -190,7 +190,9 @@ impl SqlType {
 
     /// Whether values are strings without a structure: text, varchar, char.
     pub fn is_textual(&self) -> bool {
-        !self.array && self.namespace.is_none() && matches!(self.name.as_str(), "text" | "varchar" | "char" | "bpchar")
+        !self.array
+            && self.namespace.is_none()
+            && matches!(self.name.as_str(), "text" | "varchar" | "char" | "bpchar")
     }
 
     /// The modifier of a type that has one number: the length of varchar(20).
@@ -216,7 +218,9 @@ impl SqlType {
     fn normalised(mut self) -> Self {
         match (self.namespace.is_none(), self.name.as_str(), self.modifiers.as_deref()) {
             (true, "char" | "bit", None) => self.modifiers = Some("1".to_owned()),
-            (true, "numeric", Some(one)) if !one.contains(',') => self.modifiers = Some(format!("{one},0")),
+            (true, "numeric", Some(one)) if !one.contains(',') => {
+                self.modifiers = Some(format!("{one},0"))
+            }
             _ => {}
         }
         self
@@ -250,17 +254,20 @@ fn strip_array(text: &str) -> (&str, bool) {
     loop {
         let trimmed = rest.trim_end();
         if let Some(open) = trimmed.strip_suffix(']').and_then(|inner| inner.rfind('['))
-            && trimmed[open + 1..trimmed.len() - 1].trim().bytes().all(|b| b.is_ascii_digit()) {
-                rest = &trimmed[..open];
-                array = true;
-                continue;
-            }
-        if let Some(before) = trimmed.len().checked_sub(6).filter(|&at| trimmed.is_char_boundary(at))
-            && trimmed[before..].eq_ignore_ascii_case(" array") {
-                rest = &trimmed[..before];
-                array = true;
-                continue;
-            }
+            && trimmed[open + 1..trimmed.len() - 1].trim().bytes().all(|b| b.is_ascii_digit())
+        {
+            rest = &trimmed[..open];
+            array = true;
+            continue;
+        }
+        if let Some(before) =
+            trimmed.len().checked_sub(6).filter(|&at| trimmed.is_char_boundary(at))
+            && trimmed[before..].eq_ignore_ascii_case(" array")
+        {
+            rest = &trimmed[..before];
+            array = true;
+            continue;
+        }
         return (trimmed, array);
     }
 }
@@ -273,7 +280,9 @@ fn split_modifiers(text: &str) -> (&str, Option<&str>, &str) {
         c == '(' && !quoted
     });
     match open.and_then(|(at, _)| text.rfind(')').filter(|end| *end > at).map(|end| (at, end))) {
-        Some((at, end)) => (text[..at].trim(), Some(text[at + 1..end].trim()), text[end + 1..].trim()),
+        Some((at, end)) => {
+            (text[..at].trim(), Some(text[at + 1..end].trim()), text[end + 1..].trim())
+        }
         None => (text, None, ""),
     }
 }
@@ -283,9 +292,14 @@ fn sqlalchemy(name: &str, modifiers: Option<&str>) -> Result<Option<SqlType>, Ty
     if bare == "Enum" && modifiers.is_some() {
         return Err(TypeError::NotAColumnType("Enum(…)".to_owned()));
     }
-    let Some((_, target)) = SQLALCHEMY.iter().find(|(from, _)| *from == bare) else { return Ok(None) };
-    let (keywords, positional): (Vec<&str>, Vec<&str>) =
-        modifiers.unwrap_or_default().split(',').filter(|m| !m.is_empty()).partition(|m| m.contains('='));
+    let Some((_, target)) = SQLALCHEMY.iter().find(|(from, _)| *from == bare) else {
+        return Ok(None);
+    };
+    let (keywords, positional): (Vec<&str>, Vec<&str>) = modifiers
+        .unwrap_or_default()
+        .split(',')
+        .filter(|m| !m.is_empty())
+        .partition(|m| m.contains('='));
     let timezone = keywords.iter().any(|k| k.replace(' ', "") == "timezone=True");
     let target = match (*target, timezone) {
         ("timestamp", true) => "timestamptz",
@@ -294,7 +308,9 @@ fn sqlalchemy(name: &str, modifiers: Option<&str>) -> Result<Option<SqlType>, Ty
     };
     let mut parsed = SqlType::built_in(target);
     let length = keywords.iter().find_map(|k| k.trim().strip_prefix("length="));
-    if !positional.is_empty() && !matches!(target, "double precision" | "boolean" | "uuid" | "json" | "jsonb") {
+    if !positional.is_empty()
+        && !matches!(target, "double precision" | "boolean" | "uuid" | "json" | "jsonb")
+    {
         parsed.modifiers = Some(positional.join(","));
     } else if let Some(length) = length {
         parsed.modifiers = Some(length.to_owned());
@@ -307,7 +323,11 @@ fn postgres(before: &str, modifiers: Option<String>, after: &str) -> SqlType {
         return SqlType { namespace: Some("pg_catalog".to_owned()), ..SqlType::built_in("char") };
     }
     let unqualified = before.strip_prefix("pg_catalog.").unwrap_or(before);
-    let words = format!("{unqualified} {after}").split_whitespace().collect::<Vec<_>>().join(" ").to_lowercase();
+    let words = format!("{unqualified} {after}")
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .to_lowercase();
     if let Some(name) = canonical(&words) {
         return SqlType { modifiers, ..SqlType::built_in(name) };
     }
@@ -316,7 +336,11 @@ fn postgres(before: &str, modifiers: Option<String>, after: &str) -> SqlType {
         return SqlType::built_in(if single { "real" } else { "double precision" });
     }
     if let Some(fields) = words.strip_prefix("interval ") {
-        return SqlType { fields: Some(fields.to_owned()), modifiers, ..SqlType::built_in("interval") };
+        return SqlType {
+            fields: Some(fields.to_owned()),
+            modifiers,
+            ..SqlType::built_in("interval")
+        };
     }
     let (namespace, name) = split_qualified(before);
     // A bare name is SQL here, unlike the keys of a model: PostgreSQL folds it.

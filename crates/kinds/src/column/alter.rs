@@ -47,14 +47,17 @@ impl<'a> Steps<'a> {
             }
             stages.push(self.retype()?);
         } else if self.change.of("default").is_some() {
-            stages.push(Stage::transaction(self.set_default(self.desired.default.as_deref(), &self.address.short())));
+            stages.push(Stage::transaction(
+                self.set_default(self.desired.default.as_deref(), &self.address.short()),
+            ));
         }
         if self.change.of("identity").is_some() {
             stages.push(Stage::transaction(vec![self.identity()]));
         }
         if self.change.of("nullable").is_some() {
             if self.desired.nullable {
-                let action = self.clause("DROP NOT NULL", format!("let {} be null", self.address.short()));
+                let action =
+                    self.clause("DROP NOT NULL", format!("let {} be null", self.address.short()));
                 stages.push(Stage::transaction(vec![action]));
             } else {
                 stages.extend(self.set_not_null());
@@ -69,15 +72,19 @@ impl<'a> Steps<'a> {
 
     fn clause(&self, clause: &str, summary: String) -> Action {
         let sql = Sql::alter_table(&self.table, format!("ALTER COLUMN {} {clause}", self.column));
-        Action::new(self.address, summary, sql).locking(self.table.clone(), LockLevel::AccessExclusive)
+        Action::new(self.address, summary, sql)
+            .locking(self.table.clone(), LockLevel::AccessExclusive)
     }
 
     /// A child's column changes with its parent's, by the parent's statement.
     fn follows_parent(&self) -> bool {
         self.live.inherited
-            && self.change.live.depends_on.iter().any(|parent| {
-                self.cx.retypes.of(parent).is_some_and(|c| c.to == self.desired.ty)
-            })
+            && self
+                .change
+                .live
+                .depends_on
+                .iter()
+                .any(|parent| self.cx.retypes.of(parent).is_some_and(|c| c.to == self.desired.ty))
     }
 
     fn retype(&self) -> Result<Stage, Refusal> {
@@ -120,7 +127,10 @@ impl<'a> Steps<'a> {
         let mut actions = Vec::new();
         let taken_away = using.is_some() && self.any_default();
         if taken_away {
-            actions.push(self.clause("DROP DEFAULT", format!("take the default of {} away", self.address.short())));
+            actions.push(self.clause(
+                "DROP DEFAULT",
+                format!("take the default of {} away", self.address.short()),
+            ));
         }
         actions.push(retype);
         match &self.desired.default {
@@ -128,7 +138,9 @@ impl<'a> Steps<'a> {
                 actions.extend(self.set_default(Some(default), &self.address.short()));
             }
             None if taken_away => actions.extend(self.heirs_defaults(None)),
-            None if self.live.default.is_some() => actions.extend(self.set_default(None, &self.address.short())),
+            None if self.live.default.is_some() => {
+                actions.extend(self.set_default(None, &self.address.short()))
+            }
             _ => {}
         }
         Ok(match work {
@@ -142,8 +154,11 @@ impl<'a> Steps<'a> {
     fn refuse_partition_key(&self) -> Result<(), Refusal> {
         let tables = heirs(self.address, self.cx).into_iter().map(|(o, _)| table_of(&o.address));
         for table in tables.chain([table_of(self.address)]) {
-            let key = self.cx.live.definition::<Table>(&table).and_then(|t| t.partition_key.as_ref());
-            let reads = |key: &String| significant(key).iter().any(|t| t.ident().as_deref() == Some(self.address.name()));
+            let key =
+                self.cx.live.definition::<Table>(&table).and_then(|t| t.partition_key.as_ref());
+            let reads = |key: &String| {
+                significant(key).iter().any(|t| t.ident().as_deref() == Some(self.address.name()))
+            };
             if let Some(key) = key.filter(|k| reads(k)) {
                 return Err(self.refuse(format!(
                     "{table} is partitioned by {key}, and PostgreSQL does not alter the type of a partition key; make a \
@@ -157,10 +172,15 @@ impl<'a> Steps<'a> {
     /// A child with two parents that both have the column cannot follow either.
     fn refuse_two_parents(&self) -> Result<(), Refusal> {
         let mine = |address: &Address| {
-            address == self.address || heirs(self.address, self.cx).iter().any(|(o, _)| &o.address == address)
+            address == self.address
+                || heirs(self.address, self.cx).iter().any(|(o, _)| &o.address == address)
         };
         for (child, _) in heirs(self.address, self.cx) {
-            if let Some(other) = child.depends_on.iter().find(|p| self.cx.live.definition::<Column>(p).is_some() && !mine(p)) {
+            if let Some(other) = child
+                .depends_on
+                .iter()
+                .find(|p| self.cx.live.definition::<Column>(p).is_some() && !mine(p))
+            {
                 return Err(self.refuse(format!(
                     "{} inherits the column from {other} too, and PostgreSQL does not alter a column with two parents",
                     child.address
@@ -175,19 +195,26 @@ impl<'a> Steps<'a> {
     fn rebuilds(&self) -> Work {
         let touches = self.cx.live.dependents(self.address).any(|o| {
             o.get::<crate::index::Index>().is_some_and(|i| {
-                i.predicate.is_some() || i.keys.iter().any(|k| matches!(k.what, crate::index::KeyPart::Expression(_)))
-            }) || o.get::<Constraint>().is_some_and(|c| matches!(c.rule, crate::constraint::Rule::Check { .. }))
+                i.predicate.is_some()
+                    || i.keys.iter().any(|k| matches!(k.what, crate::index::KeyPart::Expression(_)))
+            }) || o
+                .get::<Constraint>()
+                .is_some_and(|c| matches!(c.rule, crate::constraint::Rule::Check { .. }))
         });
         if touches { Work::Build(self.table.clone()) } else { Work::Catalog }
     }
 
     fn any_default(&self) -> bool {
-        self.live.default.is_some() || heirs(self.address, self.cx).iter().any(|(_, c)| c.default.is_some())
+        self.live.default.is_some()
+            || heirs(self.address, self.cx).iter().any(|(_, c)| c.default.is_some())
     }
 
     fn set_default(&self, default: Option<&str>, name: &str) -> Vec<Action> {
         let action = match default {
-            Some(default) => self.clause(&format!("SET DEFAULT {default}"), format!("let {name} default to {default}")),
+            Some(default) => self.clause(
+                &format!("SET DEFAULT {default}"),
+                format!("let {name} default to {default}"),
+            ),
             None => self.clause("DROP DEFAULT", format!("take the default of {name} away")),
         };
         let mut actions = vec![action];
@@ -201,10 +228,12 @@ impl<'a> Steps<'a> {
         let own = |(child, column): &(&Object, &Column)| {
             let differs = column.default != self.live.default;
             let wanted = self.cx.desired.definition::<Column>(&child.address);
-            let default = wanted.map_or_else(|| retyped_default(child, self.cx.retypes), |c| c.default.clone());
+            let default = wanted
+                .map_or_else(|| retyped_default(child, self.cx.retypes), |c| c.default.clone());
             (differs && default.as_deref() != parent).then(|| {
                 let table = name_of(child);
-                let what = default.map_or_else(|| "DROP DEFAULT".to_owned(), |d| format!("SET DEFAULT {d}"));
+                let what = default
+                    .map_or_else(|| "DROP DEFAULT".to_owned(), |d| format!("SET DEFAULT {d}"));
                 let clause = format!("ALTER COLUMN {} {what}", self.column);
                 let summary = format!("give {} its own default back", child.address.short());
                 Action::new(&child.address, summary, Sql::alter_table(&table, clause))
@@ -217,10 +246,16 @@ impl<'a> Steps<'a> {
     fn identity(&self) -> Action {
         let name = self.address.short();
         match (self.live.identity, self.desired.identity) {
-            (None, Some(identity)) => self.clause(&format!("ADD {}", identity.sql()), format!("make {name} an identity column")),
+            (None, Some(identity)) => self.clause(
+                &format!("ADD {}", identity.sql()),
+                format!("make {name} an identity column"),
+            ),
             (Some(_), Some(identity)) => {
                 let words = identity.sql().trim_end_matches(" AS IDENTITY");
-                self.clause(&format!("SET {words}"), format!("let {name} be {}", words.to_lowercase()))
+                self.clause(
+                    &format!("SET {words}"),
+                    format!("let {name} be {}", words.to_lowercase()),
+                )
             }
             (_, None) => self.clause("DROP IDENTITY", format!("make {name} a plain column")),
         }
@@ -243,7 +278,8 @@ impl<'a> Steps<'a> {
         let lock = |action: Action, level| action.locking(self.table.clone(), level);
         let mut stages = Vec::new();
         if there.is_none() {
-            let clause = format!("ADD CONSTRAINT {proof_sql} CHECK ({} IS NOT NULL) NOT VALID", self.column);
+            let clause =
+                format!("ADD CONSTRAINT {proof_sql} CHECK ({} IS NOT NULL) NOT VALID", self.column);
             let summary = format!("check new rows for nulls in {name}");
             let mut add = lock(
                 Action::new(self.address, summary, Sql::alter_table(&self.table, clause)),
@@ -255,13 +291,18 @@ impl<'a> Steps<'a> {
         if there.is_none_or(|c| !c.validated) {
             let clause = format!("VALIDATE CONSTRAINT {proof_sql}");
             let summary = format!("prove that no row has a null in {name}");
-            let validate = Action::new(self.address, summary, Sql::alter_table(&self.table, clause))
-                .working(Work::Scan(self.table.clone()));
+            let validate =
+                Action::new(self.address, summary, Sql::alter_table(&self.table, clause))
+                    .working(Work::Scan(self.table.clone()));
             stages.push(Stage::transaction(vec![lock(validate, LockLevel::ShareUpdateExclusive)]));
         }
         let clause = format!("DROP CONSTRAINT {proof_sql}");
         let summary = "drop the proof, which the column now carries itself".to_owned();
-        let drop = Action::new(self.address, summary, Sql::Statement(format!("ALTER TABLE {} {clause}", self.table)));
+        let drop = Action::new(
+            self.address,
+            summary,
+            Sql::Statement(format!("ALTER TABLE {} {clause}", self.table)),
+        );
         stages.push(Stage::transaction(vec![set, lock(drop, LockLevel::AccessExclusive)]));
         stages
     }

@@ -21,15 +21,20 @@ pub(super) fn conversion(from: &SqlType, to: &SqlType) -> Conversion {
         (Some(a), Some(b)) => a <= b,
         (None, Some(_)) => false,
     };
-    let text_family = |t: &SqlType| matches!(t.name.as_str(), "text" | "varchar") && t.namespace.is_none();
+    let text_family =
+        |t: &SqlType| matches!(t.name.as_str(), "text" | "varchar") && t.namespace.is_none();
     let free = if from.array || to.array {
         same && from.modifiers == to.modifiers
     } else if text_family(from) && text_family(to) {
-        to.name == "text" || (wider(from.length(), to.length()) && !(from.name == "text" && to.length().is_some()))
+        to.name == "text"
+            || (wider(from.length(), to.length())
+                && !(from.name == "text" && to.length().is_some()))
     } else if same && from.namespace.is_none() {
         match from.name.as_str() {
             "numeric" => to.modifiers.is_none() || numeric_widens(from, to),
-            "timestamptz" | "timestamp" | "time" | "timetz" | "varbit" => wider(from.length(), to.length()),
+            "timestamptz" | "timestamp" | "time" | "timetz" | "varbit" => {
+                wider(from.length(), to.length())
+            }
             "interval" => from.fields == to.fields && wider(from.length(), to.length()),
             _ => from.modifiers == to.modifiers,
         }
@@ -58,7 +63,9 @@ pub(super) fn using(column: &str, from: &SqlType, to: &SqlType) -> Option<String
     // Types of PostgreSQL's own have assignment casts within their families.
     let family = |t: &SqlType| match (t.namespace.is_some() || !t.is_built_in(), t.name.as_str()) {
         (true, _) => None,
-        (_, "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision") => Some("number"),
+        (_, "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision") => {
+            Some("number")
+        }
         (_, "text" | "varchar" | "char" | "bpchar") => Some("text"),
         (_, "timestamp" | "timestamptz" | "date") => Some("instant"),
         (_, "time" | "timetz") => Some("time"),
@@ -115,8 +122,14 @@ mod tests {
     fn using_never_truncates() {
         let using = |from: &str, to: &str| using("role", &ty(from), &ty(to));
         assert_eq!(using("public.message_role", "varchar(20)").as_deref(), Some("role::text"));
-        assert_eq!(using("public.message_role[]", "varchar(20)[]").as_deref(), Some("role::text[]"));
-        assert_eq!(using("varchar(20)", "public.message_role").as_deref(), Some("role::public.message_role"));
+        assert_eq!(
+            using("public.message_role[]", "varchar(20)[]").as_deref(),
+            Some("role::text[]")
+        );
+        assert_eq!(
+            using("varchar(20)", "public.message_role").as_deref(),
+            Some("role::public.message_role")
+        );
         assert_eq!(using("varchar(100)", "varchar(20)"), None);
         assert_eq!(using("integer", "bigint"), None);
         assert_eq!(using("public.a", "public.b").as_deref(), Some("role::text::public.b"));

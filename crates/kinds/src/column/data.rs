@@ -11,7 +11,12 @@ use crate::{Cx, enum_type::EnumType};
 const NAMED_VALUES: u32 = 20;
 
 /// A preflight over the values of one column.
-pub(crate) fn values_where(table: &QName, value: &str, condition: &str, complaint: String) -> Preflight {
+pub(crate) fn values_where(
+    table: &QName,
+    value: &str,
+    condition: &str,
+    complaint: String,
+) -> Preflight {
     let sql = format!(
         "SELECT ({value})::text, count(*) FROM {table} WHERE {condition} GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {NAMED_VALUES}"
     );
@@ -26,7 +31,12 @@ pub(super) fn nulls(table: &QName, column: &str) -> Preflight {
 
 /// Values that a new type cannot hold, as far as a query can tell beforehand; the statement itself
 /// raises an error for the rest, and rolls back.
-pub(super) fn unfit(address: &Address, from: &SqlType, to: &SqlType, cx: &Cx<'_>) -> Option<Preflight> {
+pub(super) fn unfit(
+    address: &Address,
+    from: &SqlType,
+    to: &SqlType,
+    cx: &Cx<'_>,
+) -> Option<Preflight> {
     let table = relation(address);
     let name = quote_ident(address.name());
     let complaint = |why: &str| format!("{table}.{name} {why}");
@@ -39,22 +49,42 @@ pub(super) fn unfit(address: &Address, from: &SqlType, to: &SqlType, cx: &Cx<'_>
         let narrower = from.length().is_none_or(|l| l > length) || !from.is_textual();
         let condition = format!("length(rtrim({name}::text, ' ')) > {length}");
         return narrower.then(|| {
-            values_where(&table, &name, &condition, complaint(&format!("is longer than {to} allows")))
+            values_where(
+                &table,
+                &name,
+                &condition,
+                complaint(&format!("is longer than {to} allows")),
+            )
         });
     }
     if let Some(labels) = enum_labels(to, cx) {
         let labels: Vec<String> = labels.iter().map(|l| quote_literal(l)).collect();
-        let condition = format!("NOT (({name}::text) = ANY (ARRAY[{}]::text[]))", labels.join(", "));
-        return Some(values_where(&table, &name, &condition, complaint(&format!("is no label of {to}"))));
+        let condition =
+            format!("NOT (({name}::text) = ANY (ARRAY[{}]::text[]))", labels.join(", "));
+        return Some(values_where(
+            &table,
+            &name,
+            &condition,
+            complaint(&format!("is no label of {to}")),
+        ));
     }
     let range = match (from.name.as_str(), to.name.as_str()) {
-        ("bigint", "integer") | ("numeric", "integer") => Some((i64::from(i32::MIN), i64::from(i32::MAX))),
-        ("bigint" | "integer" | "numeric", "smallint") => Some((i64::from(i16::MIN), i64::from(i16::MAX))),
+        ("bigint", "integer") | ("numeric", "integer") => {
+            Some((i64::from(i32::MIN), i64::from(i32::MAX)))
+        }
+        ("bigint" | "integer" | "numeric", "smallint") => {
+            Some((i64::from(i16::MIN), i64::from(i16::MAX)))
+        }
         _ => None,
     };
     if let Some((low, high)) = range {
         let condition = format!("{name} NOT BETWEEN {low} AND {high}");
-        return Some(values_where(&table, &name, &condition, complaint(&format!("is out of the range of {to}"))));
+        return Some(values_where(
+            &table,
+            &name,
+            &condition,
+            complaint(&format!("is out of the range of {to}")),
+        ));
     }
     input_is_valid(&table, &name, from, to, cx.version)
 }
@@ -68,21 +98,26 @@ fn input_is_valid(
     version: ServerVersion,
 ) -> Option<Preflight> {
     (from.is_textual() && version.at_least(16)).then(|| {
-        let condition = format!("NOT pg_input_is_valid({name}::text, {})", quote_literal(&to.to_string()));
+        let condition =
+            format!("NOT pg_input_is_valid({name}::text, {})", quote_literal(&to.to_string()));
         values_where(table, name, &condition, format!("{table}.{name} is no value of {to}"))
     })
 }
 
 fn enum_labels<'a>(ty: &SqlType, cx: &'a Cx<'_>) -> Option<&'a [String]> {
     let address = EnumType::address(&QName::new(ty.namespace.clone()?, ty.name.clone()));
-    let found = cx.desired.definition::<EnumType>(&address).or_else(|| cx.live.definition::<EnumType>(&address));
+    let found = cx
+        .desired
+        .definition::<EnumType>(&address)
+        .or_else(|| cx.live.definition::<EnumType>(&address));
     found.map(|e| e.labels.as_slice())
 }
 
 /// The number of rows of each value, as text, before and after; only for types whose text stays.
 pub(super) fn histogram(address: &Address, from: &SqlType, to: &SqlType) -> Option<Proof> {
     let keeps_text = |t: &SqlType| {
-        !t.is_built_in() || matches!(t.name.as_str(), "text" | "varchar" | "smallint" | "integer" | "bigint")
+        !t.is_built_in()
+            || matches!(t.name.as_str(), "text" | "varchar" | "smallint" | "integer" | "bigint")
     };
     if from.array || to.array || !keeps_text(from) || !keeps_text(to) {
         return None;

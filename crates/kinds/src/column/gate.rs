@@ -11,9 +11,11 @@ pub(super) fn judge(gap: Gap<'_>, cx: &GateCx<'_>) -> Option<String> {
         Gap::Missing(_) => Some("it is missing".to_owned()),
         Gap::Extra(object) => {
             let column = object.get::<Column>()?;
-            let filled = column.default.is_some() || column.identity.is_some() || column.generated.is_some();
-            (!column.nullable && !filled)
-                .then(|| "it is not null without a default, so inserts that do not know it fail".to_owned())
+            let filled =
+                column.default.is_some() || column.identity.is_some() || column.generated.is_some();
+            (!column.nullable && !filled).then(|| {
+                "it is not null without a default, so inserts that do not know it fail".to_owned()
+            })
         }
         Gap::Different { live, desired, .. } => {
             let (live, desired) = live.get::<Column>().zip(desired.get::<Column>())?;
@@ -81,7 +83,9 @@ fn type_gap(live: &SqlType, desired: &SqlType, cx: &GateCx<'_>) -> Option<String
 }
 
 fn wider(live: &str, desired: &str) -> bool {
-    let numbers = |text: &str| text.split(',').filter_map(|n| n.trim().parse::<i64>().ok()).collect::<Vec<_>>();
+    let numbers = |text: &str| {
+        text.split(',').filter_map(|n| n.trim().parse::<i64>().ok()).collect::<Vec<_>>()
+    };
     match (numbers(live).as_slice(), numbers(desired).as_slice()) {
         ([lp, ls], [dp, ds]) => ls >= ds && lp - ls >= dp - ds,
         ([l], [d]) => l >= d,

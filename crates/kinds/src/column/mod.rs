@@ -11,7 +11,9 @@ mod steps;
 use std::any::Any;
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Definition, Expression, Property, Retype, Retypes, Scope, Value};
+use reconcile_catalog::{
+    Address, Catalog, Definition, Expression, Property, Retype, Retypes, Scope, Value,
+};
 use reconcile_sql::retype::ColumnRetype;
 use reconcile_sql::{QName, SqlType};
 use serde::{Deserialize, Serialize};
@@ -105,13 +107,26 @@ pub fn column_retypes(retypes: &Retypes) -> Vec<ColumnRetype> {
 
 /// An expression of a table as it reads after the type changes; `None` if it stays.
 pub fn retyped_expression(source: &str, table: &Address, retypes: &Retypes) -> Option<String> {
-    let retyped = reconcile_sql::retype::retype(source, Some(&table::relation(table)), &column_retypes(retypes));
+    let retyped = reconcile_sql::retype::retype(
+        source,
+        Some(&table::relation(table)),
+        &column_retypes(retypes),
+    );
     (retyped.text != source).then_some(retyped.text)
 }
 
 impl Definition for Column {
     fn properties(&self) -> Vec<Property> {
-        let Self { ty, nullable, default, identity, generated, collation, inherited: _, position: _ } = self;
+        let Self {
+            ty,
+            nullable,
+            default,
+            identity,
+            generated,
+            collation,
+            inherited: _,
+            position: _,
+        } = self;
         let identity = identity.map(|i| match i {
             Identity::Always => "always",
             Identity::ByDefault => "by default",
@@ -122,7 +137,10 @@ impl Definition for Column {
             Property::new("default", Value::option(default.clone().map(Expression::new))),
             Property::new("identity", Value::option(identity)),
             Property::new("generated", Value::option(generated.clone().map(Expression::new))),
-            Property::new("collation", collation.as_ref().map_or(Value::Unstated, |c| Value::Text(c.to_string()))),
+            Property::new(
+                "collation",
+                collation.as_ref().map_or(Value::Unstated, |c| Value::Text(c.to_string())),
+            ),
         ]
     }
 
@@ -137,8 +155,11 @@ impl Definition for Column {
     fn scope(&self, address: &Address, catalogs: &[&Catalog]) -> Option<Scope> {
         // A default sees no columns, a generated column sees its table's.
         let table = Address::new(table::NAME, &address.path()[..2]);
-        let mut scope =
-            if self.generated.is_some() { table::scope(&table, catalogs) } else { Scope::default() };
+        let mut scope = if self.generated.is_some() {
+            table::scope(&table, catalogs)
+        } else {
+            Scope::default()
+        };
         address.namespace().clone_into(&mut scope.namespace);
         scope.assigned_to = Some(self.ty.clone());
         Some(scope)
@@ -154,9 +175,15 @@ impl Definition for Column {
         };
         // A default is compared with nothing, but takes the column's type as if it were.
         let default = self.default.as_ref().map(|d| {
-            let (open, close) = (format!("COALESCE({}, ", reconcile_sql::quote_ident(&own.column)), ")");
+            let (open, close) =
+                (format!("COALESCE({}, ", reconcile_sql::quote_ident(&own.column)), ")");
             let probe = format!("{open}{d}{close}");
-            let text = reconcile_sql::retype::retype(&probe, Some(&own.relation), std::slice::from_ref(&own)).text;
+            let text = reconcile_sql::retype::retype(
+                &probe,
+                Some(&own.relation),
+                std::slice::from_ref(&own),
+            )
+            .text;
             text[open.len()..text.len() - close.len()].to_owned()
         });
         Some(Arc::new(Self { default, ..self.clone() }))
@@ -167,10 +194,14 @@ impl Definition for Column {
         if !self.inherited || retypes.of(address).is_some() {
             return Vec::new();
         }
-        let parent = retypes.changes.iter().find(|c| c.address.name() == address.name() && c.from == self.ty);
+        let parent = retypes
+            .changes
+            .iter()
+            .find(|c| c.address.name() == address.name() && c.from == self.ty);
         parent
             .map(|c| Retype { address: address.clone(), through: address.clone(), ..c.clone() })
-            .into_iter().collect()
+            .into_iter()
+            .collect()
     }
 
     fn as_any(&self) -> &dyn Any {
@@ -182,5 +213,6 @@ impl Definition for Column {
 /// text by its letters.
 pub(crate) fn order_changes(from: &SqlType, to: &SqlType) -> bool {
     let rank = |t: &SqlType| if t.is_textual() { 0 } else { u8::from(!t.is_built_in()) + 1 };
-    from != to && rank(&from.element()) != rank(&to.element()) || (!from.is_built_in() && !to.is_built_in() && from != to)
+    from != to && rank(&from.element()) != rank(&to.element())
+        || (!from.is_built_in() && !to.is_built_in() && from != to)
 }

@@ -45,7 +45,10 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
             Some("d") => Some(Identity::ByDefault),
             _ => None,
         },
-        collation: row.get("collation_namespace").zip(row.get("collname")).map(|(ns, name)| QName::new(ns, name)),
+        collation: row
+            .get("collation_namespace")
+            .zip(row.get("collname"))
+            .map(|(ns, name)| QName::new(ns, name)),
         inherited: flag(row, "inherited"),
         position: parsed(row, "attnum")?,
     };
@@ -54,7 +57,8 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
     let address = Column::address(&table, name);
     let mut object = Object::new(address.clone(), Some(table), Arc::new(column));
     if let Some(parents) = row.get("parents") {
-        let parents: Vec<QName> = serde_json::from_str(parents).map_err(|e| wrong(e.to_string()))?;
+        let parents: Vec<QName> =
+            serde_json::from_str(parents).map_err(|e| wrong(e.to_string()))?;
         object.depends_on.extend(parents.iter().map(|p| Column::address(&Table::address(p), name)));
     }
     reader.add(id, object);

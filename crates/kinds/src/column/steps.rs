@@ -8,9 +8,9 @@ use reconcile_sql::{LockLevel, QName, ServerVersion, SqlType, quote_ident};
 use super::alter::Steps;
 use super::casts::{Conversion, conversion};
 use super::{Column, NAME, data, read};
-use crate::model::ModelPart;
 use crate::constraint::table_of;
 use crate::gate::{Gap, GateCx};
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Guard, Refusal, Sql, Stage, Work};
 use crate::table::relation;
@@ -21,7 +21,8 @@ pub struct ColumnKind;
 
 /// A column as CREATE TABLE and ADD COLUMN declare it.
 pub fn declaration(name: &str, column: &Column) -> String {
-    let Column { ty, nullable, default, identity, generated, collation, inherited: _, position: _ } = column;
+    let Column { ty, nullable, default, identity, generated, collation, inherited: _, position: _ } =
+        column;
     let mut sql = format!("{} {ty}", quote_ident(name));
     if let Some(collation) = collation {
         sql.push_str(&format!(" COLLATE {collation}"));
@@ -45,7 +46,14 @@ pub fn declaration(name: &str, column: &Column) -> String {
 fn is_constant(default: &str) -> bool {
     let tokens = reconcile_sql::lex::significant(default);
     let calls = tokens.windows(2).filter(|w| w[1].is("(")).filter_map(|w| w[0].ident());
-    let stable = ["now", "current_timestamp", "localtimestamp", "current_time", "localtime", "transaction_timestamp"];
+    let stable = [
+        "now",
+        "current_timestamp",
+        "localtimestamp",
+        "current_time",
+        "localtime",
+        "transaction_timestamp",
+    ];
     calls.into_iter().all(|name| stable.contains(&name.as_str()))
 }
 
@@ -112,12 +120,16 @@ impl Kind for ColumnKind {
         let constant = column.default.as_deref().is_none_or(is_constant);
         let fills = column.identity.is_some() || column.generated.is_some() || !constant;
         let work = if fills { Work::Rewrite(name.clone()) } else { Work::Catalog };
-        let mut action =
-            Action::new(address, format!("add column {}", address.short()), Sql::alter_table(&name, clause))
-                .locking(name.clone(), LockLevel::AccessExclusive)
-                .working(work);
+        let mut action = Action::new(
+            address,
+            format!("add column {}", address.short()),
+            Sql::alter_table(&name, clause),
+        )
+        .locking(name.clone(), LockLevel::AccessExclusive)
+        .working(work);
         if !column.nullable && column.default.is_none() && !fills {
-            let complaint = format!("rows of {name} would have no value in the new column {}", address.name());
+            let complaint =
+                format!("rows of {name} would have no value in the new column {}", address.name());
             action.preflights.push(data::values_where(&name, "'any row'", "true", complaint));
         }
         Ok(vec![Stage::transaction(vec![action])])
@@ -149,10 +161,16 @@ impl Kind for ColumnKind {
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let table = relation(&live.address);
         let from = quote_ident(live.address.name());
-        let sql = Sql::Statement(format!("ALTER TABLE {table} RENAME COLUMN {from} TO {}", quote_ident(to)));
+        let sql = Sql::Statement(format!(
+            "ALTER TABLE {table} RENAME COLUMN {from} TO {}",
+            quote_ident(to)
+        ));
         let summary = format!("rename column {} to {to}", live.address.short());
-        let mut action = Action::new(&live.address, summary, sql).locking(table, LockLevel::AccessExclusive);
-        action.warnings.push("an application that still uses the old name fails from this moment on".to_owned());
+        let mut action =
+            Action::new(&live.address, summary, sql).locking(table, LockLevel::AccessExclusive);
+        action.warnings.push(
+            "an application that still uses the old name fails from this moment on".to_owned(),
+        );
         Ok(vec![Stage::transaction(vec![action])])
     }
 
@@ -169,17 +187,25 @@ impl Kind for ColumnKind {
         super::gate::judge(gap, cx)
     }
 
-    fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        object: &Object,
+        disturbed: &Object,
+        by: &Disturbance,
+        _cx: &Cx<'_>,
+    ) -> Reaction {
         let Some(column) = object.get::<Column>() else { return Reaction::Keep };
         let follows = |change: &reconcile_catalog::Retype| {
             column.inherited && disturbed.get::<Column>().is_some() && change.from == column.ty
         };
         match by {
-            Disturbance::Retyped(change) if follows(change) => Reaction::Follow(Box::new(reconcile_catalog::Retype {
-                address: object.address.clone(),
-                through: object.address.clone(),
-                ..(**change).clone()
-            })),
+            Disturbance::Retyped(change) if follows(change) => {
+                Reaction::Follow(Box::new(reconcile_catalog::Retype {
+                    address: object.address.clone(),
+                    through: object.address.clone(),
+                    ..(**change).clone()
+                }))
+            }
             Disturbance::Retyped(_) if column.generated.is_some() => Reaction::Refuse(format!(
                 "{} is generated from it, and PostgreSQL does not alter the type of a column that a generated column \
                  reads; drop the generated column first and add it again afterwards",
@@ -210,10 +236,11 @@ pub(super) fn heirs<'a>(address: &Address, cx: &Cx<'a>) -> Vec<(&'a Object, &'a 
     while let Some(parent) = queue.pop() {
         for child in cx.live.dependents(&parent) {
             if let Some(column) = child.get::<Column>().filter(|c| c.inherited)
-                && out.iter().all(|(o, _)| o.address != child.address) {
-                    out.push((child, column));
-                    queue.push(child.address.clone());
-                }
+                && out.iter().all(|(o, _)| o.address != child.address)
+            {
+                out.push((child, column));
+                queue.push(child.address.clone());
+            }
         }
     }
     out.sort_by(|a, b| a.0.address.cmp(&b.0.address));
@@ -223,7 +250,10 @@ pub(super) fn heirs<'a>(address: &Address, cx: &Cx<'a>) -> Vec<(&'a Object, &'a 
 /// A column's definition after the type changes.
 pub(super) fn retyped_default(object: &Object, retypes: &Retypes) -> Option<String> {
     let definition = object.definition.retyped(&object.address, retypes);
-    let column = definition.as_ref().and_then(|d| d.as_any().downcast_ref::<Column>()).or_else(|| object.get::<Column>());
+    let column = definition
+        .as_ref()
+        .and_then(|d| d.as_any().downcast_ref::<Column>())
+        .or_else(|| object.get::<Column>());
     column.and_then(|c| c.default.clone())
 }
 

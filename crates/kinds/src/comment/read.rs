@@ -16,7 +16,11 @@ pub(super) fn query() -> String {
 }
 
 pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
-    let id = ObjectId { class: parsed(row, "class")?, oid: parsed(row, "oid")?, sub: parsed(row, "sub")? };
+    let id = ObjectId {
+        class: parsed(row, "class")?,
+        oid: parsed(row, "oid")?,
+        sub: parsed(row, "sub")?,
+    };
     let comment = Arc::new(Comment { text: required(row, "description")?.to_owned() });
     let target = match (reader.resolve(id), row.get("attname")) {
         (Some(target), _) => Some((target.clone(), target.clone())),

@@ -22,7 +22,8 @@ fn set(address: &Address, text: Option<&str>, cx: &Cx<'_>) -> Vec<Stage> {
     let value = text.map_or_else(|| "NULL".to_owned(), quote_literal);
     let sql = format!("COMMENT ON {} IS {value}", kind.designation(&target));
     let verb = if text.is_some() { "comment on" } else { "remove the comment on" };
-    let mut action = Action::new(address, format!("{verb} {}", target.short()), Sql::Statement(sql));
+    let mut action =
+        Action::new(address, format!("{verb} {}", target.short()), Sql::Statement(sql));
     let on = relation(&target);
     let known = |o: &Object| o.parent.is_none() && o.address.path() == &target.path()[..2];
     if target.path().len() >= 2 && !on.name.is_empty() && cx.live.objects().any(known) {
@@ -76,7 +77,13 @@ impl Kind for CommentKind {
         self.create(change.desired, How::Within, cx)
     }
 
-    fn react(&self, _object: &Object, _disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        _object: &Object,
+        _disturbed: &Object,
+        by: &Disturbance,
+        _cx: &Cx<'_>,
+    ) -> Reaction {
         match by {
             Disturbance::Dropped => Reaction::Goes,
             Disturbance::Rebuilt => Reaction::Rebuild { warnings: Vec::new() },

@@ -5,23 +5,30 @@ use reconcile_sql::lex::significant;
 use reconcile_sql::{QName, quote_ident};
 
 use super::{Constraint, Rule, table_of};
+use crate::Cx;
 use crate::column::{Column, data::values_where};
 use crate::step::Preflight;
 use crate::table::{self, relation};
-use crate::Cx;
 
 /// Rows that a constraint would refuse, grouped by the values that it looks at. Nothing for a
 /// table that is not there yet.
-pub(super) fn violations(address: &Address, constraint: &Constraint, cx: &Cx<'_>) -> Vec<Preflight> {
+pub(super) fn violations(
+    address: &Address,
+    constraint: &Constraint,
+    cx: &Cx<'_>,
+) -> Vec<Preflight> {
     let table = table_of(address);
     if cx.is_new(&table) {
         return Vec::new();
     }
     let name = relation(address);
-    let missing = |columns: &[String]| columns.iter().any(|c| !cx.live.contains(&Column::address(&table, c)));
+    let missing =
+        |columns: &[String]| columns.iter().any(|c| !cx.live.contains(&Column::address(&table, c)));
     match &constraint.rule {
         Rule::Check { expression, .. } => check(address, expression, cx).into_iter().collect(),
-        Rule::PrimaryKey { columns, .. } if !missing(columns) => vec![duplicates(&name, columns, true)],
+        Rule::PrimaryKey { columns, .. } if !missing(columns) => {
+            vec![duplicates(&name, columns, true)]
+        }
         Rule::Unique { columns, nulls_not_distinct, .. } if !missing(columns) => {
             vec![duplicates(&name, columns, *nulls_not_distinct)]
         }
@@ -39,7 +46,8 @@ pub(super) fn violations(address: &Address, constraint: &Constraint, cx: &Cx<'_>
 fn check(address: &Address, expression: &str, cx: &Cx<'_>) -> Option<Preflight> {
     let table = table_of(address);
     let name = relation(address);
-    let words: Vec<String> = significant(expression).iter().filter_map(reconcile_sql::lex::Token::ident).collect();
+    let words: Vec<String> =
+        significant(expression).iter().filter_map(reconcile_sql::lex::Token::ident).collect();
     let mut outputs = Vec::new();
     let mut shown = Vec::new();
     for object in cx.desired.children(&table).chain(cx.live.children(&table)) {
@@ -57,14 +65,20 @@ fn check(address: &Address, expression: &str, cx: &Cx<'_>) -> Option<Preflight> 
             Some(live) if live.ty == column.ty => quoted,
             Some(_) if column.ty.is_textual() => format!("{quoted}::text AS {quoted}"),
             Some(_) => format!("{quoted}::text::{} AS {quoted}", column.ty),
-            None => format!("{}::{} AS {quoted}", column.default.as_deref().unwrap_or("NULL"), column.ty),
+            None => format!(
+                "{}::{} AS {quoted}",
+                column.default.as_deref().unwrap_or("NULL"),
+                column.ty
+            ),
         });
         shown.push(plain.to_owned());
     }
     let value = match shown.as_slice() {
         [] => "'any row'".to_owned(),
         [one] => quote_ident(one),
-        more => format!("row({})", more.iter().map(|c| quote_ident(c)).collect::<Vec<_>>().join(", ")),
+        more => {
+            format!("row({})", more.iter().map(|c| quote_ident(c)).collect::<Vec<_>>().join(", "))
+        }
     };
     let outputs = if outputs.is_empty() { "1".to_owned() } else { outputs.join(", ") };
     let source = format!("(SELECT {outputs} FROM {name}) AS {}", quote_ident(&name.name));
@@ -82,9 +96,11 @@ fn check(address: &Address, expression: &str, cx: &Cx<'_>) -> Option<Preflight> 
 
 /// Whether the type of a column is one that the plan makes.
 fn is_new_type(column: &Column, cx: &Cx<'_>) -> bool {
-    column.ty.namespace.as_ref().is_some_and(|namespace| {
-        !cx.facts.types.contains(&QName::new(namespace, &column.ty.name))
-    })
+    column
+        .ty
+        .namespace
+        .as_ref()
+        .is_some_and(|namespace| !cx.facts.types.contains(&QName::new(namespace, &column.ty.name)))
 }
 
 fn duplicates(table: &QName, columns: &[String], nulls_too: bool) -> Preflight {
@@ -105,17 +121,31 @@ fn duplicates(table: &QName, columns: &[String], nulls_too: bool) -> Preflight {
     }
 }
 
-fn orphans(table: &QName, columns: &[String], references: &QName, referenced: &[String]) -> Preflight {
+fn orphans(
+    table: &QName,
+    columns: &[String],
+    references: &QName,
+    referenced: &[String],
+) -> Preflight {
     let quoted = |names: &[String], alias: &str| {
         names.iter().map(|c| format!("{alias}.{}", quote_ident(c))).collect::<Vec<_>>()
     };
     let (mine, theirs) = (quoted(columns, "r"), quoted(referenced, "k"));
-    let join = mine.iter().zip(&theirs).map(|(m, t)| format!("{m} = {t}")).collect::<Vec<_>>().join(" AND ");
+    let join = mine
+        .iter()
+        .zip(&theirs)
+        .map(|(m, t)| format!("{m} = {t}"))
+        .collect::<Vec<_>>()
+        .join(" AND ");
     let filled = mine.iter().map(|m| format!("{m} IS NOT NULL")).collect::<Vec<_>>().join(" AND ");
-    let value = if let [one] = mine.as_slice() { one.clone() } else { format!("row({})", mine.join(", ")) };
+    let value =
+        if let [one] = mine.as_slice() { one.clone() } else { format!("row({})", mine.join(", ")) };
     let mut preflight = values_where(table, &value, "true", String::new());
-    preflight.complaint =
-        format!("{table} ({}) is not in {references} ({})", columns.join(", "), referenced.join(", "));
+    preflight.complaint = format!(
+        "{table} ({}) is not in {references} ({})",
+        columns.join(", "),
+        referenced.join(", ")
+    );
     preflight.sql = format!(
         "SELECT ({value})::text, count(*) FROM {table} AS r WHERE {filled} AND NOT EXISTS \
          (SELECT FROM {references} AS k WHERE {join}) GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT 20"

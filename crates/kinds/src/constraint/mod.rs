@@ -9,7 +9,9 @@ mod steps;
 use std::any::Any;
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value};
+use reconcile_catalog::{
+    Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value,
+};
 use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
@@ -171,7 +173,15 @@ impl Definition for Constraint {
                 Property::new("expression", Expression::new(expression)),
                 Property::new("no_inherit", *no_inherit),
             ],
-            Rule::ForeignKey { columns, references, referenced, on_update, on_delete, set_columns, match_full } => vec![
+            Rule::ForeignKey {
+                columns,
+                references,
+                referenced,
+                on_update,
+                on_delete,
+                set_columns,
+                match_full,
+            } => vec![
                 Property::new("rule", "foreign key"),
                 Property::new("columns", Value::words(columns)),
                 Property::new("references", references.to_string()),

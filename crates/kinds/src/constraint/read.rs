@@ -6,7 +6,9 @@ use reconcile_catalog::Object;
 use reconcile_sql::{QName, ServerVersion};
 
 use super::{Constraint, Deferred, ReferentialAction, Rule};
-use crate::read::{ObjectId, ReadError, Reader, Row, flag, id, parsed, required, user_relation, words};
+use crate::read::{
+    ObjectId, ReadError, Reader, Row, flag, id, parsed, required, user_relation, words,
+};
 use crate::table::Table;
 
 pub(super) fn query(version: ServerVersion) -> String {
@@ -47,13 +49,20 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
     let constraint = Constraint {
         rule: rule(row)?,
         deferrable: flag(row, "condeferrable").then(|| {
-            if flag(row, "condeferred") { Deferred::InitiallyDeferred } else { Deferred::InitiallyImmediate }
+            if flag(row, "condeferred") {
+                Deferred::InitiallyDeferred
+            } else {
+                Deferred::InitiallyImmediate
+            }
         }),
         validated: flag(row, "convalidated"),
         inherited: flag(row, "inherited"),
     };
     let address = Constraint::address(&table, required(row, "conname")?);
-    reader.add(id(row, ObjectId::PG_CONSTRAINT)?, Object::new(address.clone(), Some(table), Arc::new(constraint)));
+    reader.add(
+        id(row, ObjectId::PG_CONSTRAINT)?,
+        Object::new(address.clone(), Some(table), Arc::new(constraint)),
+    );
     if row.get("conindid").is_some() {
         reader.alias(ObjectId::new(ObjectId::PG_CLASS, parsed(row, "conindid")?), &address);
     }

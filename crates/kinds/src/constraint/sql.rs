@@ -13,7 +13,9 @@ pub(super) fn list(names: &[String]) -> String {
 pub fn definition(constraint: &Constraint) -> String {
     let Constraint { rule, deferrable, validated: _, inherited: _ } = constraint;
     let mut sql = match rule {
-        Rule::PrimaryKey { columns, include } => format!("PRIMARY KEY {}{}", list(columns), including(include)),
+        Rule::PrimaryKey { columns, include } => {
+            format!("PRIMARY KEY {}{}", list(columns), including(include))
+        }
         Rule::Unique { columns, include, nulls_not_distinct } => {
             let nulls = if *nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" };
             format!("UNIQUE{nulls} {}{}", list(columns), including(include))
@@ -21,8 +23,20 @@ pub fn definition(constraint: &Constraint) -> String {
         Rule::Check { expression, no_inherit } => {
             format!("CHECK ({expression}){}", if *no_inherit { " NO INHERIT" } else { "" })
         }
-        Rule::ForeignKey { columns, references, referenced, on_update, on_delete, set_columns, match_full } => {
-            let mut sql = format!("FOREIGN KEY {} REFERENCES {references} {}", list(columns), list(referenced));
+        Rule::ForeignKey {
+            columns,
+            references,
+            referenced,
+            on_update,
+            on_delete,
+            set_columns,
+            match_full,
+        } => {
+            let mut sql = format!(
+                "FOREIGN KEY {} REFERENCES {references} {}",
+                list(columns),
+                list(referenced)
+            );
             if *match_full {
                 sql.push_str(" MATCH FULL");
             }

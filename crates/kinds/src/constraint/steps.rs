@@ -8,9 +8,9 @@ use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::sql::list;
 use super::{Constraint, NAME, Rule, data, definition, read, table_of};
-use crate::model::ModelPart;
 use crate::column;
 use crate::gate::{Gap, GateCx};
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
 use crate::table::{Table, is_inline, relation};
@@ -40,7 +40,8 @@ impl<'a> Target<'a> {
             .locking(self.table.clone(), level);
         if let Rule::ForeignKey { references, .. } = &self.rule.rule {
             // A foreign key locks both tables; dropping one too (tried on 13 to 18).
-            let level = if level == LockLevel::ShareUpdateExclusive { LockLevel::RowShare } else { level };
+            let level =
+                if level == LockLevel::ShareUpdateExclusive { LockLevel::RowShare } else { level };
             action = action.locking(references.clone(), level);
         }
         action
@@ -62,8 +63,10 @@ impl<'a> Target<'a> {
 
     /// Added for new rows only; old ones are proven later, beside readers and writers.
     fn add_not_valid(&self, name: &str) -> Action {
-        let clause = format!("ADD CONSTRAINT {} {} NOT VALID", quote_ident(name), definition(self.rule));
-        let mut add = self.alter(format!("add {} {name} for new rows", self.noun()), clause, self.level());
+        let clause =
+            format!("ADD CONSTRAINT {} {} NOT VALID", quote_ident(name), definition(self.rule));
+        let mut add =
+            self.alter(format!("add {} {name} for new rows", self.noun()), clause, self.level());
         // The journal has to know that nothing stood under this name: a second run may find it.
         add.address = self.address.renamed(name);
         add
@@ -72,7 +75,8 @@ impl<'a> Target<'a> {
     fn validate(&self, name: &str) -> Action {
         let clause = format!("VALIDATE CONSTRAINT {}", quote_ident(name));
         let summary = format!("prove that every row satisfies {name}");
-        self.alter(summary, clause, LockLevel::ShareUpdateExclusive).working(Work::Scan(self.table.clone()))
+        self.alter(summary, clause, LockLevel::ShareUpdateExclusive)
+            .working(Work::Scan(self.table.clone()))
     }
 
     fn drop(&self, name: &str) -> Action {
@@ -106,14 +110,16 @@ impl<'a> Target<'a> {
             }
             _ => return None,
         };
-        let include = if include.is_empty() { String::new() } else { format!(" INCLUDE {}", list(include)) };
+        let include =
+            if include.is_empty() { String::new() } else { format!(" INCLUDE {}", list(include)) };
         let sql = format!(
             "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{include}{nulls}",
             quote_ident(name),
             self.table,
             list(columns)
         );
-        let summary = format!("build the index of {} beside readers and writers", self.address.name());
+        let summary =
+            format!("build the index of {} beside readers and writers", self.address.name());
         let action = Action::new(self.address, summary, Sql::Statement(sql))
             .locking(self.table.clone(), LockLevel::ShareUpdateExclusive)
             .working(Work::Build(self.table.clone()));
@@ -121,11 +127,20 @@ impl<'a> Target<'a> {
     }
 
     fn add_using_index(&self, index: &str) -> Action {
-        let kind = if matches!(self.rule.rule, Rule::PrimaryKey { .. }) { "PRIMARY KEY" } else { "UNIQUE" };
-        let mut clause =
-            format!("ADD CONSTRAINT {} {kind} USING INDEX {}", quote_ident(self.address.name()), quote_ident(index));
+        let kind = if matches!(self.rule.rule, Rule::PrimaryKey { .. }) {
+            "PRIMARY KEY"
+        } else {
+            "UNIQUE"
+        };
+        let mut clause = format!(
+            "ADD CONSTRAINT {} {kind} USING INDEX {}",
+            quote_ident(self.address.name()),
+            quote_ident(index)
+        );
         match self.rule.deferrable {
-            Some(super::Deferred::InitiallyDeferred) => clause.push_str(" DEFERRABLE INITIALLY DEFERRED"),
+            Some(super::Deferred::InitiallyDeferred) => {
+                clause.push_str(" DEFERRABLE INITIALLY DEFERRED")
+            }
             Some(super::Deferred::InitiallyImmediate) => clause.push_str(" DEFERRABLE"),
             None => {}
         }
@@ -139,17 +154,22 @@ impl<'a> Target<'a> {
 fn reads_anew(object: &Object, expression: &str, cx: &Cx<'_>) -> bool {
     let to_user_type = cx.retypes.changes.iter().any(|change| change.to.namespace.is_some());
     to_user_type
-        && cx.desired.definition::<Constraint>(&object.address).is_some_and(|desired| match &desired.rule {
-            Rule::Check { expression: wanted, .. } => !reconcile_sql::spelling::same(expression, wanted),
-            _ => true,
-        })
+        && cx.desired.definition::<Constraint>(&object.address).is_some_and(
+            |desired| match &desired.rule {
+                Rule::Check { expression: wanted, .. } => {
+                    !reconcile_sql::spelling::same(expression, wanted)
+                }
+                _ => true,
+            },
+        )
 }
 
 /// An index of this name that an interrupted build left is removed first.
 fn clear_leftover(target: &Target<'_>, name: &str, cx: &Cx<'_>) -> Option<Stage> {
     let left = crate::index::Index::address(&table_of(target.address), name);
     cx.live.contains(&left).then(|| {
-        let sql = format!("DROP INDEX CONCURRENTLY {}", QName::new(target.address.namespace(), name));
+        let sql =
+            format!("DROP INDEX CONCURRENTLY {}", QName::new(target.address.namespace(), name));
         let summary = format!("drop the unfinished index {name} of an earlier attempt");
         let action = Action::new(target.address, summary, Sql::Statement(sql))
             .locking(target.table.clone(), LockLevel::ShareUpdateExclusive);
@@ -160,7 +180,9 @@ fn clear_leftover(target: &Target<'_>, name: &str, cx: &Cx<'_>) -> Option<Stage>
 /// Whether the table is partitioned: there neither CONCURRENTLY nor, before 18, NOT VALID for
 /// foreign keys exists.
 fn is_partitioned(table: &Address, cx: &Cx<'_>) -> bool {
-    let of = |c: &reconcile_catalog::Catalog| c.definition::<Table>(table).is_some_and(|t| t.partition_key.is_some());
+    let of = |c: &reconcile_catalog::Catalog| {
+        c.definition::<Table>(table).is_some_and(|t| t.partition_key.is_some())
+    };
     of(cx.live)
 }
 
@@ -222,7 +244,9 @@ impl Kind for ConstraintKind {
         let preflights = std::mem::take(&mut at_once.preflights);
         let old_partitions = is_partitioned(&table, cx) && !cx.version.at_least(18);
         match &target.rule.rule {
-            Rule::Check { .. } | Rule::ForeignKey { .. } if !(old_partitions && is_foreign_key(target.rule)) => {
+            Rule::Check { .. } | Rule::ForeignKey { .. }
+                if !(old_partitions && is_foreign_key(target.rule)) =>
+            {
                 let name = target.address.name();
                 let mut add = target.add_not_valid(name);
                 add.preflights = preflights;
@@ -234,7 +258,8 @@ impl Kind for ConstraintKind {
             }
             Rule::PrimaryKey { .. } | Rule::Unique { .. } if !is_partitioned(&table, cx) => {
                 let name = fit(target.address.name(), SUCCESSOR);
-                let mut stages: Vec<Stage> = clear_leftover(&target, &name, cx).into_iter().collect();
+                let mut stages: Vec<Stage> =
+                    clear_leftover(&target, &name, cx).into_iter().collect();
                 stages.extend(target.build_index(&name));
                 if let Some(first) = stages.last_mut().and_then(|s| s.actions.first_mut()) {
                     first.preflights = preflights;
@@ -258,7 +283,11 @@ impl Kind for ConstraintKind {
         let table = table_of(target.address);
         let actions = vec![target.drop(target.address.name())];
         // The name is free for another one only in the transaction that makes that one.
-        Ok(vec![if cx.is_rewritten(&table) { Stage::with(&table, actions) } else { Stage::transaction(actions) }])
+        Ok(vec![if cx.is_rewritten(&table) {
+            Stage::with(&table, actions)
+        } else {
+            Stage::transaction(actions)
+        }])
     }
 
     fn replacement(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Replacement {
@@ -270,7 +299,10 @@ impl Kind for ConstraintKind {
         let target = Target::of(change.desired)?;
         let name = target.address.name();
         if change.live.get::<Constraint>().is_some_and(|c| c.inherited) {
-            return Err(Refusal::new(target.address, "it comes from a parent table; change it there"));
+            return Err(Refusal::new(
+                target.address,
+                "it comes from a parent table; change it there",
+            ));
         }
         if change.properties.iter().all(|p| p.name == "validated") {
             return Ok(if target.rule.validated {
@@ -302,15 +334,22 @@ impl Kind for ConstraintKind {
             }
             Rule::PrimaryKey { .. } | Rule::Unique { .. } if !is_partitioned(&table, cx) => {
                 if let Some(user) = cx.live.dependents(&change.live.address).next() {
-                    let reason = format!("{} refers to it; drop that first, or give the new key another name", user.address);
+                    let reason = format!(
+                        "{} refers to it; drop that first, or give the new key another name",
+                        user.address
+                    );
                     return Err(Refusal::new(target.address, reason));
                 }
-                let mut stages: Vec<Stage> = clear_leftover(&target, &successor, cx).into_iter().collect();
+                let mut stages: Vec<Stage> =
+                    clear_leftover(&target, &successor, cx).into_iter().collect();
                 stages.extend(target.build_index(&successor));
                 if let Some(first) = stages.last_mut().and_then(|s| s.actions.first_mut()) {
                     first.preflights = preflights;
                 }
-                stages.push(Stage::transaction(vec![old.drop(name), target.add_using_index(&successor)]));
+                stages.push(Stage::transaction(vec![
+                    old.drop(name),
+                    target.add_using_index(&successor),
+                ]));
                 Ok(stages)
             }
             _ => {
@@ -331,18 +370,30 @@ impl Kind for ConstraintKind {
     fn gate(&self, gap: Gap<'_>, _cx: &GateCx<'_>) -> Option<String> {
         match gap {
             Gap::Missing(_) => None,
-            Gap::Extra(object) => Some(format!("rows that the application writes may fail it: {}", self.describe(object))),
+            Gap::Extra(object) => Some(format!(
+                "rows that the application writes may fail it: {}",
+                self.describe(object)
+            )),
             Gap::Different { live, properties, .. } => {
-                let harmless = properties.iter().all(|p| matches!(p.name, "validated" | "deferrable"));
+                let harmless =
+                    properties.iter().all(|p| matches!(p.name, "validated" | "deferrable"));
                 (!harmless).then(|| format!("it is another one: {}", self.describe(live)))
             }
         }
     }
 
-    fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        object: &Object,
+        disturbed: &Object,
+        by: &Disturbance,
+        cx: &Cx<'_>,
+    ) -> Reaction {
         let Some(constraint) = object.get::<Constraint>() else { return Reaction::Keep };
         match (by, &constraint.rule) {
-            (Disturbance::Dropped, Rule::ForeignKey { .. }) if table_of(&object.address) != table_of(&disturbed.address) => {
+            (Disturbance::Dropped, Rule::ForeignKey { .. })
+                if table_of(&object.address) != table_of(&disturbed.address) =>
+            {
                 Reaction::Refuse(format!("{} refers to {}", object.address, disturbed.address))
             }
             (Disturbance::Dropped, _) => Reaction::Goes,
@@ -351,7 +402,8 @@ impl Kind for ConstraintKind {
             (Disturbance::Retyped(_), Rule::Check { expression, .. }) => {
                 let own = table_of(&object.address);
                 let changes = column::column_retypes(cx.retypes);
-                let read = reconcile_sql::retype::retype(expression, Some(&relation(&own)), &changes);
+                let read =
+                    reconcile_sql::retype::retype(expression, Some(&relation(&own)), &changes);
                 if read.meets_other {
                     Reaction::Refuse(format!(
                         "{} compares the column with another one that keeps the old type; drop it or write it anew in \
@@ -390,14 +442,23 @@ fn is_foreign_key(constraint: &Constraint) -> bool {
 }
 
 /// Whether the columns of a foreign key have comparable types once the plan is done.
-fn ends_agree(object: &Object, columns: &[String], references: &QName, referenced: &[String], cx: &Cx<'_>) -> bool {
+fn ends_agree(
+    object: &Object,
+    columns: &[String],
+    references: &QName,
+    referenced: &[String],
+    cx: &Cx<'_>,
+) -> bool {
     let after = |address: Address| match cx.retypes.of(&address) {
         Some(change) => Some(change.to.clone()),
         None => cx.live.definition::<column::Column>(&address).map(|c| c.ty.clone()),
     };
     let (mine, theirs) = (table_of(&object.address), Table::address(references));
     columns.iter().zip(referenced).all(|(m, t)| {
-        let pair = after(column::Column::address(&mine, m)).zip(after(column::Column::address(&theirs, t)));
-        pair.is_some_and(|(m, t)| m == t || (m.is_built_in() && t.is_built_in() && m.is_textual() == t.is_textual()))
+        let pair = after(column::Column::address(&mine, m))
+            .zip(after(column::Column::address(&theirs, t)));
+        pair.is_some_and(|(m, t)| {
+            m == t || (m.is_built_in() && t.is_built_in() && m.is_textual() == t.is_textual())
+        })
     })
 }

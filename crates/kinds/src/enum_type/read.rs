@@ -7,7 +7,10 @@ use reconcile_sql::QName;
 
 use super::EnumType;
 use crate::namespace::Namespace;
-use crate::read::{ObjectId, ReadError, Reader, Row, USER_NAMESPACE, id, no_extension_member, parsed, required, words};
+use crate::read::{
+    ObjectId, ReadError, Reader, Row, USER_NAMESPACE, id, no_extension_member, parsed, required,
+    words,
+};
 
 pub(super) fn query() -> String {
     let member = no_extension_member("pg_type", "t.oid");
@@ -22,7 +25,8 @@ pub(super) fn query() -> String {
 pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
     let name = QName::new(required(row, "nspname")?, required(row, "typname")?);
     let address = EnumType::address(&name);
-    let mut object = Object::new(address.clone(), None, Arc::new(EnumType { labels: words(row, "labels")? }));
+    let mut object =
+        Object::new(address.clone(), None, Arc::new(EnumType { labels: words(row, "labels")? }));
     object.depends_on.insert(Namespace::address(&name.namespace));
     reader.add(id(row, ObjectId::PG_TYPE)?, object);
     reader.alias(ObjectId::new(ObjectId::PG_TYPE, parsed(row, "typarray")?), &address);

@@ -7,10 +7,10 @@ use reconcile_sql::lex::significant;
 use reconcile_sql::{QName, ServerVersion, SqlType, quote_literal};
 
 use super::{EnumType, NAME, read};
-use crate::model::ModelPart;
 use crate::column::Column;
 use crate::function::Function;
 use crate::gate::{Gap, GateCx};
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::{After, Alteration, Cx, Disturbance, How, Kind, Reaction};
@@ -30,7 +30,9 @@ fn qualified(address: &Address) -> QName {
 fn names(text: &str, name: &QName) -> bool {
     let tokens = significant(text);
     tokens.windows(3).any(|w| {
-        w[0].ident().as_ref() == Some(&name.namespace) && w[1].is(".") && w[2].ident().as_ref() == Some(&name.name)
+        w[0].ident().as_ref() == Some(&name.namespace)
+            && w[1].is(".")
+            && w[2].ident().as_ref() == Some(&name.name)
     })
 }
 
@@ -38,7 +40,9 @@ fn value_names(value: &Value, name: &QName) -> bool {
     match value {
         Value::Expression(e) => names(&e.text, name),
         Value::Statement(text) | Value::Text(text) => names(text, name),
-        Value::Type(ty) => ty.element() == SqlType::named(Some(name.namespace.clone()), name.name.clone()),
+        Value::Type(ty) => {
+            ty.element() == SqlType::named(Some(name.namespace.clone()), name.name.clone())
+        }
         Value::List(items) => items.iter().any(|v| value_names(v, name)),
         Value::Unstated | Value::None | Value::Flag(_) | Value::Number(_) => false,
     }
@@ -81,8 +85,16 @@ impl Kind for EnumTypeKind {
     fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let labels: Vec<String> = labels(object).iter().map(|l| quote_literal(l)).collect();
         let address = &object.address;
-        let sql = Sql::Statement(format!("CREATE TYPE {} AS ENUM ({})", address.dotted(), labels.join(", ")));
-        Ok(vec![Stage::transaction(vec![Action::new(address, format!("make enum type {}", address.short()), sql)])])
+        let sql = Sql::Statement(format!(
+            "CREATE TYPE {} AS ENUM ({})",
+            address.dotted(),
+            labels.join(", ")
+        ));
+        Ok(vec![Stage::transaction(vec![Action::new(
+            address,
+            format!("make enum type {}", address.short()),
+            sql,
+        )])])
     }
 
     fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
@@ -99,7 +111,8 @@ impl Kind for EnumTypeKind {
         let (live, desired) = (labels(change.live), labels(change.desired));
         let kept: Vec<&String> = desired.iter().filter(|l| live.contains(l)).collect();
         if !kept.iter().copied().eq(live.iter()) {
-            let removed: Vec<String> = live.iter().filter(|l| !desired.contains(l)).map(|l| quote_literal(l)).collect();
+            let removed: Vec<String> =
+                live.iter().filter(|l| !desired.contains(l)).map(|l| quote_literal(l)).collect();
             let what = if removed.is_empty() {
                 "its labels are in another order".to_owned()
             } else {
@@ -107,24 +120,40 @@ impl Kind for EnumTypeKind {
             };
             return Err(Refusal::new(
                 address,
-                format!("{what}; PostgreSQL can only add labels. List them as they are, or give the columns another type"),
+                format!(
+                    "{what}; PostgreSQL can only add labels. List them as they are, or give the columns another type"
+                ),
             ));
         }
-        let stages = desired.iter().enumerate().filter(|(_, label)| !live.contains(label)).map(|(at, label)| {
-            let place = match at.checked_sub(1) {
-                Some(before) => format!(" AFTER {}", quote_literal(&desired[before])),
-                None => live.first().map_or_else(String::new, |first| format!(" BEFORE {}", quote_literal(first))),
-            };
-            let sql = format!("ALTER TYPE {} ADD VALUE {}{place}", address.dotted(), quote_literal(label));
-            let summary = format!("add label {} to enum type {}", quote_literal(label), address.short());
-            let mut action = Action::new(address, summary, Sql::Statement(sql));
-            action.irreversible = Some("PostgreSQL cannot remove a label".to_owned());
-            Stage::transaction(vec![action])
-        });
+        let stages = desired.iter().enumerate().filter(|(_, label)| !live.contains(label)).map(
+            |(at, label)| {
+                let place = match at.checked_sub(1) {
+                    Some(before) => format!(" AFTER {}", quote_literal(&desired[before])),
+                    None => live.first().map_or_else(String::new, |first| {
+                        format!(" BEFORE {}", quote_literal(first))
+                    }),
+                };
+                let sql = format!(
+                    "ALTER TYPE {} ADD VALUE {}{place}",
+                    address.dotted(),
+                    quote_literal(label)
+                );
+                let summary =
+                    format!("add label {} to enum type {}", quote_literal(label), address.short());
+                let mut action = Action::new(address, summary, Sql::Statement(sql));
+                action.irreversible = Some("PostgreSQL cannot remove a label".to_owned());
+                Stage::transaction(vec![action])
+            },
+        );
         Ok(stages.collect())
     }
 
-    fn remaining_users(&self, object: &Object, after: &After<'_>, cx: &Cx<'_>) -> Option<Vec<String>> {
+    fn remaining_users(
+        &self,
+        object: &Object,
+        after: &After<'_>,
+        cx: &Cx<'_>,
+    ) -> Option<Vec<String>> {
         let name = qualified(&object.address);
         let ty = SqlType::named(Some(name.namespace.clone()), name.name.clone());
         let uses = |user: &&Object| {
@@ -136,12 +165,19 @@ impl Kind for EnumTypeKind {
             // What names the type only by an OID (a function's argument) never shows its text.
             let shows = definition.as_any().is::<Column>()
                 || user.parent.is_some()
-                || properties.iter().any(|p| matches!(p.value, Value::Expression(_) | Value::Statement(_)));
+                || properties
+                    .iter()
+                    .any(|p| matches!(p.value, Value::Expression(_) | Value::Statement(_)));
             !shows || properties.iter().any(|p| value_names(&p.value, &name))
         };
-        let mut users: Vec<String> =
-            cx.live.dependents(&object.address).filter(uses).map(|o| o.address.to_string()).collect();
-        let bodies = cx.live.objects().filter(|o| o.get::<Function>().is_some_and(|f| f.mentions(&name)));
+        let mut users: Vec<String> = cx
+            .live
+            .dependents(&object.address)
+            .filter(uses)
+            .map(|o| o.address.to_string())
+            .collect();
+        let bodies =
+            cx.live.objects().filter(|o| o.get::<Function>().is_some_and(|f| f.mentions(&name)));
         users.extend(bodies.map(|o| format!("{} (in its body)", o.address)));
         if cx.desired.contains(&object.address) {
             users.push("the model".to_owned());
@@ -153,15 +189,24 @@ impl Kind for EnumTypeKind {
         match gap {
             Gap::Missing(_) => Some("it is missing".to_owned()),
             Gap::Different { live, desired, .. } => {
-                let missing: Vec<String> =
-                    labels(desired).iter().filter(|l| !labels(live).contains(l)).map(|l| quote_literal(l)).collect();
+                let missing: Vec<String> = labels(desired)
+                    .iter()
+                    .filter(|l| !labels(live).contains(l))
+                    .map(|l| quote_literal(l))
+                    .collect();
                 (!missing.is_empty()).then(|| format!("it lacks {}", missing.join(", ")))
             }
             Gap::Extra(_) => None,
         }
     }
 
-    fn react(&self, _object: &Object, _disturbed: &Object, _by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        _object: &Object,
+        _disturbed: &Object,
+        _by: &Disturbance,
+        _cx: &Cx<'_>,
+    ) -> Reaction {
         Reaction::Keep
     }
 }

@@ -29,7 +29,10 @@ impl Function {
     pub fn mentions(&self, name: &QName) -> bool {
         let tokens = significant(&self.body);
         let by_name = tokens.iter().any(|t| t.ident().as_ref() == Some(&name.name));
-        by_name || tokens.iter().any(|t| t.text.starts_with(['\'', '$', 'E']) && t.text.contains(&name.name))
+        by_name
+            || tokens
+                .iter()
+                .any(|t| t.text.starts_with(['\'', '$', 'E']) && t.text.contains(&name.name))
     }
 }
 

@@ -6,7 +6,9 @@ use reconcile_catalog::{Address, Object};
 use reconcile_sql::ServerVersion;
 
 use super::Function;
-use crate::read::{ObjectId, ReadError, Reader, Row, USER_NAMESPACE, id, no_extension_member, required};
+use crate::read::{
+    ObjectId, ReadError, Reader, Row, USER_NAMESPACE, id, no_extension_member, required,
+};
 
 pub(super) fn query(version: ServerVersion) -> String {
     let member = no_extension_member("pg_proc", "p.oid");

@@ -54,13 +54,21 @@ impl Kind for FunctionKind {
         Err(unmanaged(object))
     }
 
-    fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        object: &Object,
+        disturbed: &Object,
+        by: &Disturbance,
+        _cx: &Cx<'_>,
+    ) -> Reaction {
         let name = &object.address;
         match by {
-            Disturbance::Retyped(_) if disturbed.get::<crate::column::Column>().is_some() => Reaction::Refuse(format!(
-                "{name} has a body that PostgreSQL has parsed (BEGIN ATOMIC) and reads it; drop the function first and \
+            Disturbance::Retyped(_) if disturbed.get::<crate::column::Column>().is_some() => {
+                Reaction::Refuse(format!(
+                    "{name} has a body that PostgreSQL has parsed (BEGIN ATOMIC) and reads it; drop the function first and \
                  make it again afterwards"
-            )),
+                ))
+            }
             // The row type of a table follows its columns.
             Disturbance::Retyped(_) => Reaction::Keep,
             Disturbance::Rebuilt => Reaction::Refuse(format!(
@@ -68,7 +76,9 @@ impl Kind for FunctionKind {
                  first and make it again afterwards",
                 disturbed.address
             )),
-            Disturbance::Dropped => Reaction::Refuse(format!("{name} depends on {}", disturbed.address)),
+            Disturbance::Dropped => {
+                Reaction::Refuse(format!("{name} depends on {}", disturbed.address))
+            }
         }
     }
 }

@@ -57,7 +57,8 @@ impl Definition for Grants {
         let Self { items } = self;
         let shown = items.iter().map(|item| {
             let Privilege { grantee: _, privilege, column, grantable, grantor } = item;
-            let column = column.as_ref().map_or_else(String::new, |c| format!(" ({})", quote_ident(c)));
+            let column =
+                column.as_ref().map_or_else(String::new, |c| format!(" ({})", quote_ident(c)));
             let option = if *grantable { " with grant option" } else { "" };
             format!("{privilege}{column} to {}{option} by {}", item.to_whom(), quote_ident(grantor))
         });

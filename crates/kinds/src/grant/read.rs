@@ -37,7 +37,10 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
             .map_err(|e| ReadError { kind: super::NAME.to_owned(), reason: e.to_string() })?;
         // The id is made up: nothing refers to an access control list.
         let id = ObjectId { class: 0, sub: 2, ..id };
-        reader.add(id, Object::new(Grants::address(&target), Some(target), Arc::new(Grants { items })));
+        reader.add(
+            id,
+            Object::new(Grants::address(&target), Some(target), Arc::new(Grants { items })),
+        );
     }
     Ok(())
 }

@@ -37,7 +37,9 @@ type Group = (String, Option<String>, bool, String);
 
 /// The statements that bring a new object from its default privileges to these.
 fn restore(object: &Object, cx: &Cx<'_>) -> Vec<Stage> {
-    let Some((grants, target)) = object.get::<Grants>().zip(object.address.target()) else { return Vec::new() };
+    let Some((grants, target)) = object.get::<Grants>().zip(object.address.target()) else {
+        return Vec::new();
+    };
     let owner = cx
         .desired
         .definition::<Owner>(&Owner::address(&target))
@@ -48,7 +50,8 @@ fn restore(object: &Object, cx: &Cx<'_>) -> Vec<Stage> {
     let mut act = |summary: String, sql: String| {
         actions.push(Action::new(&object.address, summary, Sql::Statement(sql)));
     };
-    let mut default: Vec<String> = cx.facts.default_grantees.iter().filter(|g| **g != owner).map(|g| grantee(g)).collect();
+    let mut default: Vec<String> =
+        cx.facts.default_grantees.iter().filter(|g| **g != owner).map(|g| grantee(g)).collect();
     let is_type = target.kind() == enum_type::NAME;
     if is_type && !grants.items.iter().any(|i| i.grantee.is_none()) {
         default = vec!["PUBLIC".to_owned()];
@@ -113,7 +116,9 @@ fn owner_has_all(grants: &Grants, owner: &str, is_type: bool, version: ServerVer
         all.push("MAINTAIN");
     }
     all.iter().all(|wanted| {
-        grants.items.iter().any(|i| i.grantee.as_deref() == Some(owner) && i.column.is_none() && i.privilege == *wanted)
+        grants.items.iter().any(|i| {
+            i.grantee.as_deref() == Some(owner) && i.column.is_none() && i.privilege == *wanted
+        })
     })
 }
 
@@ -143,7 +148,13 @@ impl Kind for GrantKind {
     }
 
     fn describe(&self, object: &Object) -> String {
-        object.definition.properties().into_iter().map(|p| p.value.to_string()).collect::<Vec<_>>().join("; ")
+        object
+            .definition
+            .properties()
+            .into_iter()
+            .map(|p| p.value.to_string())
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     fn create(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
@@ -156,10 +167,19 @@ impl Kind for GrantKind {
     }
 
     fn alter(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        Err(Refusal::new(&change.live.address, "privileges of an object that stays are not managed"))
+        Err(Refusal::new(
+            &change.live.address,
+            "privileges of an object that stays are not managed",
+        ))
     }
 
-    fn react(&self, _object: &Object, _disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        _object: &Object,
+        _disturbed: &Object,
+        by: &Disturbance,
+        _cx: &Cx<'_>,
+    ) -> Reaction {
         match by {
             Disturbance::Dropped => Reaction::Goes,
             Disturbance::Rebuilt => Reaction::Rebuild { warnings: Vec::new() },

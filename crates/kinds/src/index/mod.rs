@@ -8,7 +8,9 @@ mod steps;
 use std::any::Any;
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value};
+use reconcile_catalog::{
+    Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value,
+};
 use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 

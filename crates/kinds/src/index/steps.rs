@@ -7,9 +7,9 @@ use reconcile_sql::ident::fit;
 use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::{Index, KeyPart, NAME, qualified, read, sql};
-use crate::model::ModelPart;
 use crate::constraint::SUCCESSOR;
 use crate::gate::{Gap, GateCx};
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Preflight, Refusal, Sql, Stage, Work};
 use crate::table::{Table, relation};
@@ -37,7 +37,8 @@ fn build(address: &Address, index: &Index, name: &str) -> Stage {
 fn drop_beside(address: &Address, name: &QName, summary: String) -> Stage {
     let statement = Sql::Statement(format!("DROP INDEX CONCURRENTLY {name}"));
     Stage::outside(
-        Action::new(address, summary, statement).locking(relation(address), LockLevel::ShareUpdateExclusive),
+        Action::new(address, summary, statement)
+            .locking(relation(address), LockLevel::ShareUpdateExclusive),
     )
 }
 
@@ -59,7 +60,8 @@ fn duplicates(on: &QName, index: &Index) -> Option<Preflight> {
     if !index.nulls_not_distinct {
         conditions.extend(keys.iter().map(|k| format!("{k} IS NOT NULL")));
     }
-    let condition = if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
+    let condition =
+        if conditions.is_empty() { "true".to_owned() } else { conditions.join(" AND ") };
     Some(Preflight {
         relation: on.clone(),
         complaint: format!("{on} ({list}) is not unique"),
@@ -85,9 +87,13 @@ fn create_within(address: &Address, index: &Index, cx: &Cx<'_>) -> Action {
     let on = relation(address);
     let new = cx.is_new(&Address::new(crate::table::NAME, &address.path()[..2]));
     // What the server deparsed has everything that the model cannot say yet.
-    let statement =
-        index.definition.clone().filter(|d| whole(d)).unwrap_or_else(|| sql::create(index, address.name(), &on, false));
-    let mut action = Action::new(address, format!("make index {}", address.name()), Sql::Statement(statement));
+    let statement = index
+        .definition
+        .clone()
+        .filter(|d| whole(d))
+        .unwrap_or_else(|| sql::create(index, address.name(), &on, false));
+    let mut action =
+        Action::new(address, format!("make index {}", address.name()), Sql::Statement(statement));
     if !new {
         action = action.locking(on.clone(), LockLevel::Share).working(Work::Build(on));
     }
@@ -139,11 +145,16 @@ impl Kind for IndexKind {
         if index.inherited {
             return Ok(Vec::new()); // It is made with the parent's.
         }
-        let relation_is_new = !cx.live.objects().any(|o| o.parent.is_none() && o.address.path() == &address.path()[..2]);
+        let relation_is_new = !cx
+            .live
+            .objects()
+            .any(|o| o.parent.is_none() && o.address.path() == &address.path()[..2]);
         if how == How::Within || relation_is_new || is_partitioned(address, cx) {
             let mut action = create_within(address, index, cx);
             if how == How::Online {
-                action.preflights.extend(duplicates(&relation(address), index).filter(|_| !relation_is_new));
+                action
+                    .preflights
+                    .extend(duplicates(&relation(address), index).filter(|_| !relation_is_new));
             }
             return Ok(vec![Stage::transaction(vec![action])]);
         }
@@ -158,8 +169,8 @@ impl Kind for IndexKind {
         let summary = format!("drop index {}", address.name());
         if how == How::Within || is_partitioned(address, cx) {
             let sql = Sql::Statement(format!("DROP INDEX {}", qualified(address)));
-            let action =
-                Action::new(address, summary, sql).locking(relation(address), LockLevel::AccessExclusive);
+            let action = Action::new(address, summary, sql)
+                .locking(relation(address), LockLevel::AccessExclusive);
             return Ok(vec![Stage::transaction(vec![action])]);
         }
         Ok(vec![drop_beside(address, &qualified(address), summary)])
@@ -178,7 +189,10 @@ impl Kind for IndexKind {
             if change.live.depends_on.iter().any(|parent| is_another(parent, cx)) {
                 return Ok(Vec::new()); // It is made with the parent's.
             }
-            return Err(Refusal::new(address, "it belongs to the index of the partitioned parent; change it there"));
+            return Err(Refusal::new(
+                address,
+                "it belongs to the index of the partitioned parent; change it there",
+            ));
         }
         if is_partitioned(address, cx) {
             let drop = self.drop(change.live, How::Within, cx)?;
@@ -188,10 +202,15 @@ impl Kind for IndexKind {
         }
         let successor = fit(name, SUCCESSOR);
         let mut stages = Vec::new();
-        let left = Index::address(&Address::new(crate::table::NAME, &address.path()[..2]), &successor);
+        let left =
+            Index::address(&Address::new(crate::table::NAME, &address.path()[..2]), &successor);
         if cx.live.contains(&left) {
             let summary = format!("drop the unfinished index {successor} of an earlier attempt");
-            stages.push(drop_beside(address, &QName::new(address.namespace(), &successor), summary));
+            stages.push(drop_beside(
+                address,
+                &QName::new(address.namespace(), &successor),
+                summary,
+            ));
         }
         stages.push(build(address, index, &successor));
         // The swap is one transaction, so that no kill leaves the name without an index or the
@@ -215,7 +234,13 @@ impl Kind for IndexKind {
         })
     }
 
-    fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        object: &Object,
+        _disturbed: &Object,
+        by: &Disturbance,
+        cx: &Cx<'_>,
+    ) -> Reaction {
         let Some(index) = object.get::<Index>() else { return Reaction::Keep };
         match by {
             Disturbance::Dropped => Reaction::Goes,
@@ -224,7 +249,8 @@ impl Kind for IndexKind {
             Disturbance::Retyped(_) if index.inherited => Reaction::Goes,
             // PostgreSQL rebuilds an index whose text stays; a text with a cast to the old type
             // has no operator any more.
-            Disturbance::Retyped(_) => match object.definition.retyped(&object.address, cx.retypes) {
+            Disturbance::Retyped(_) => match object.definition.retyped(&object.address, cx.retypes)
+            {
                 None if !reads_anew(object, index, cx) => Reaction::Keep,
                 _ => Reaction::Rebuild { warnings: Vec::new() },
             },
@@ -250,10 +276,15 @@ fn reads_anew(object: &Object, index: &Index, cx: &Cx<'_>) -> bool {
         keys.chain(index.predicate.clone()).collect()
     };
     let to_user_type = cx.retypes.changes.iter().any(|change| change.to.namespace.is_some());
-    to_user_type && cx.desired.definition::<Index>(&object.address).is_some_and(|desired| {
-        let (now, then) = (texts(index), texts(desired));
-        now.len() != then.len() || now.iter().zip(&then).any(|(now, then)| !reconcile_sql::spelling::same(now, then))
-    })
+    to_user_type
+        && cx.desired.definition::<Index>(&object.address).is_some_and(|desired| {
+            let (now, then) = (texts(index), texts(desired));
+            now.len() != then.len()
+                || now
+                    .iter()
+                    .zip(&then)
+                    .any(|(now, then)| !reconcile_sql::spelling::same(now, then))
+        })
 }
 
 fn rename(address: &Address, from: &QName, to: &str) -> Action {

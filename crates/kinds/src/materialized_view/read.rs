@@ -23,5 +23,9 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
         tablespace: row.get("tablespace").map(str::to_owned),
     };
     let name = QName::new(required(row, "nspname")?, required(row, "relname")?);
-    view::add(row, reader, Object::new(MaterializedView::address(&name), None, Arc::new(definition)))
+    view::add(
+        row,
+        reader,
+        Object::new(MaterializedView::address(&name), None, Arc::new(definition)),
+    )
 }

@@ -51,16 +51,25 @@ impl Kind for MaterializedViewKind {
         let address = &object.address;
         let Some(view) = object.get::<MaterializedView>() else { return Ok(Vec::new()) };
         let name = relation(address);
-        let method = view.access_method.as_ref().map_or_else(String::new, |m| format!(" USING {}", quote_ident(m)));
-        let space = view.tablespace.as_ref().map_or_else(String::new, |t| format!(" TABLESPACE {}", quote_ident(t)));
+        let method = view
+            .access_method
+            .as_ref()
+            .map_or_else(String::new, |m| format!(" USING {}", quote_ident(m)));
+        let space = view
+            .tablespace
+            .as_ref()
+            .map_or_else(String::new, |t| format!(" TABLESPACE {}", quote_ident(t)));
         let data = if view.populated { "WITH DATA" } else { "WITH NO DATA" };
         let sql = format!(
             "CREATE MATERIALIZED VIEW {name}{method}{}{space} AS\n{}\n{data}",
             with_options(&view.options),
             view.query
         );
-        let mut action =
-            Action::new(address, format!("make materialized view {}", address.short()), Sql::Statement(sql));
+        let mut action = Action::new(
+            address,
+            format!("make materialized view {}", address.short()),
+            Sql::Statement(sql),
+        );
         if view.populated {
             action = action.working(Work::Refresh(name));
         }
@@ -71,8 +80,9 @@ impl Kind for MaterializedViewKind {
         let address = &object.address;
         let name = relation(address);
         let sql = Sql::Statement(format!("DROP MATERIALIZED VIEW {name}"));
-        let action = Action::new(address, format!("drop materialized view {}", address.short()), sql)
-            .locking(name, LockLevel::AccessExclusive);
+        let action =
+            Action::new(address, format!("drop materialized view {}", address.short()), sql)
+                .locking(name, LockLevel::AccessExclusive);
         Ok(vec![Stage::transaction(vec![action])])
     }
 
@@ -80,7 +90,15 @@ impl Kind for MaterializedViewKind {
         Replacement::Rebuilt
     }
 
-    fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {
-        object.get::<MaterializedView>().map_or(Reaction::Keep, |v| react_to_query(&object.address, &v.query, by, cx))
+    fn react(
+        &self,
+        object: &Object,
+        _disturbed: &Object,
+        by: &Disturbance,
+        cx: &Cx<'_>,
+    ) -> Reaction {
+        object
+            .get::<MaterializedView>()
+            .map_or(Reaction::Keep, |v| react_to_query(&object.address, &v.query, by, cx))
     }
 }

@@ -50,16 +50,30 @@ impl Kind for NamespaceKind {
     fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
         let sql = Sql::Statement(format!("CREATE SCHEMA {}", address.dotted()));
-        Ok(vec![Stage::transaction(vec![Action::new(address, format!("make namespace {}", address.dotted()), sql)])])
+        Ok(vec![Stage::transaction(vec![Action::new(
+            address,
+            format!("make namespace {}", address.dotted()),
+            sql,
+        )])])
     }
 
     fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
         let sql = Sql::Statement(format!("DROP SCHEMA {}", address.dotted()));
-        Ok(vec![Stage::transaction(vec![Action::new(address, format!("drop namespace {}", address.dotted()), sql)])])
+        Ok(vec![Stage::transaction(vec![Action::new(
+            address,
+            format!("drop namespace {}", address.dotted()),
+            sql,
+        )])])
     }
 
-    fn react(&self, _object: &Object, _disturbed: &Object, _by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        _object: &Object,
+        _disturbed: &Object,
+        _by: &Disturbance,
+        _cx: &Cx<'_>,
+    ) -> Reaction {
         Reaction::Keep
     }
 }

@@ -29,7 +29,10 @@ pub struct Other {
 impl Definition for Other {
     fn properties(&self) -> Vec<Property> {
         let Self { description, class } = self;
-        vec![Property::new("description", description.as_str()), Property::new("class", class.as_str())]
+        vec![
+            Property::new("description", description.as_str()),
+            Property::new("class", class.as_str()),
+        ]
     }
 
     fn section(&self) -> &'static str {

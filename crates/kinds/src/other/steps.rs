@@ -56,7 +56,13 @@ impl Kind for OtherKind {
         Err(unmanaged(object))
     }
 
-    fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        object: &Object,
+        disturbed: &Object,
+        by: &Disturbance,
+        _cx: &Cx<'_>,
+    ) -> Reaction {
         let Some(other) = object.get::<Other>() else { return Reaction::Keep };
         let on_column = disturbed.get::<Column>().is_some();
         match (by, other.class.as_str()) {
@@ -69,7 +75,9 @@ impl Kind for OtherKind {
                 other.description
             )),
             (Disturbance::Dropped, "pg_statistic_ext") => Reaction::Goes,
-            (_, _) => Reaction::Refuse(format!("{} depends on {}", other.description, disturbed.address)),
+            (_, _) => {
+                Reaction::Refuse(format!("{} depends on {}", other.description, disturbed.address))
+            }
         }
     }
 }

@@ -47,13 +47,21 @@ impl Kind for OwnerKind {
     /// Whoever makes an object owns it: only another owner takes a step.
     fn create(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
-        let Some((owner, target)) = object.get::<Owner>().zip(address.target()) else { return Ok(Vec::new()) };
-        let Some(kind) = registry::kind(target.kind()).filter(|_| owner.role != cx.facts.current_role) else {
+        let Some((owner, target)) = object.get::<Owner>().zip(address.target()) else {
             return Ok(Vec::new());
         };
-        let sql = format!("ALTER {} OWNER TO {}", kind.designation(&target), quote_ident(&owner.role));
-        let mut action =
-            Action::new(address, format!("give {} to {}", target.short(), owner.role), Sql::Statement(sql));
+        let Some(kind) =
+            registry::kind(target.kind()).filter(|_| owner.role != cx.facts.current_role)
+        else {
+            return Ok(Vec::new());
+        };
+        let sql =
+            format!("ALTER {} OWNER TO {}", kind.designation(&target), quote_ident(&owner.role));
+        let mut action = Action::new(
+            address,
+            format!("give {} to {}", target.short(), owner.role),
+            Sql::Statement(sql),
+        );
         if cx.live.contains(&target) && kind.name() != crate::enum_type::NAME {
             action = action.locking(relation(&target), LockLevel::AccessExclusive);
         }
@@ -79,7 +87,13 @@ impl Kind for OwnerKind {
         Ok(stages)
     }
 
-    fn react(&self, _object: &Object, _disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        _object: &Object,
+        _disturbed: &Object,
+        by: &Disturbance,
+        _cx: &Cx<'_>,
+    ) -> Reaction {
         match by {
             Disturbance::Dropped => Reaction::Goes,
             Disturbance::Rebuilt => Reaction::Rebuild { warnings: Vec::new() },

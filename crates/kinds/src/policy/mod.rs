@@ -6,7 +6,9 @@ mod steps;
 use std::any::Any;
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value};
+use reconcile_catalog::{
+    Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::constraint::table_of;
@@ -68,9 +70,12 @@ impl Definition for Policy {
     fn retyped(&self, address: &Address, retypes: &Retypes) -> Option<Arc<dyn Definition>> {
         let table = table_of(address);
         let retype = |text: &Option<String>| {
-            text.as_ref().map(|t| column::retyped_expression(t, &table, retypes).unwrap_or_else(|| t.clone()))
+            text.as_ref().map(|t| {
+                column::retyped_expression(t, &table, retypes).unwrap_or_else(|| t.clone())
+            })
         };
-        let retyped = Self { using: retype(&self.using), check: retype(&self.check), ..self.clone() };
+        let retyped =
+            Self { using: retype(&self.using), check: retype(&self.check), ..self.clone() };
         (retyped != *self).then(|| Arc::new(retyped) as Arc<dyn Definition>)
     }
 

@@ -53,9 +53,11 @@ impl Kind for PolicyKind {
         let address = &object.address;
         let Some(policy) = object.get::<Policy>() else { return Ok(Vec::new()) };
         let table = relation(address);
-        let sql = format!("CREATE POLICY {} ON {table}{}", quote_ident(address.name()), clauses(policy));
-        let action = Action::new(address, format!("make policy {}", address.name()), Sql::Statement(sql))
-            .locking(table, LockLevel::AccessExclusive);
+        let sql =
+            format!("CREATE POLICY {} ON {table}{}", quote_ident(address.name()), clauses(policy));
+        let action =
+            Action::new(address, format!("make policy {}", address.name()), Sql::Statement(sql))
+                .locking(table, LockLevel::AccessExclusive);
         Ok(vec![Stage::transaction(vec![action])])
     }
 
@@ -63,8 +65,9 @@ impl Kind for PolicyKind {
         let address = &object.address;
         let table = relation(address);
         let sql = format!("DROP POLICY {} ON {table}", quote_ident(address.name()));
-        let action = Action::new(address, format!("drop policy {}", address.name()), Sql::Statement(sql))
-            .locking(table, LockLevel::AccessExclusive);
+        let action =
+            Action::new(address, format!("drop policy {}", address.name()), Sql::Statement(sql))
+                .locking(table, LockLevel::AccessExclusive);
         Ok(vec![Stage::transaction(vec![action])])
     }
 
@@ -73,14 +76,21 @@ impl Kind for PolicyKind {
         Replacement::Rebuilt
     }
 
-    fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        object: &Object,
+        _disturbed: &Object,
+        by: &Disturbance,
+        cx: &Cx<'_>,
+    ) -> Reaction {
         let Some(policy) = object.get::<Policy>() else { return Reaction::Keep };
         if *by == Disturbance::Dropped {
             return Reaction::Refuse(format!("{} reads it; drop that first", object.address));
         }
         let changes = column::column_retypes(cx.retypes);
         let own = relation(&object.address);
-        let order_changes = cx.retypes.changes.iter().any(|c| column::order_changes(&c.from, &c.to));
+        let order_changes =
+            cx.retypes.changes.iter().any(|c| column::order_changes(&c.from, &c.to));
         let meets = policy
             .using
             .iter()
@@ -92,11 +102,10 @@ impl Kind for PolicyKind {
                 object.address
             ));
         }
-        let ordered = policy
-            .using
-            .iter()
-            .chain(&policy.check)
-            .any(|text| reconcile_sql::retype::retype(text, Some(&own), &changes).compares_order);
+        let ordered =
+            policy.using.iter().chain(&policy.check).any(|text| {
+                reconcile_sql::retype::retype(text, Some(&own), &changes).compares_order
+            });
         if order_changes && ordered {
             return Reaction::Refuse(format!(
                 "{} compares by the order of the old type, and the order of the new one is another: other rows would be \

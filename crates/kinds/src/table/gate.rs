@@ -14,8 +14,11 @@ pub(super) fn probes(table: &Object, cx: &GateCx<'_>) -> Vec<Probe> {
     if !cx.live.contains(&table.address) {
         return Vec::new(); // That it is missing is said already.
     }
-    let mut columns: Vec<(&str, &Column)> =
-        cx.desired.children(&table.address).filter_map(|o| o.get().map(|c| (o.address.name(), c))).collect();
+    let mut columns: Vec<(&str, &Column)> = cx
+        .desired
+        .children(&table.address)
+        .filter_map(|o| o.get().map(|c| (o.address.name(), c)))
+        .collect();
     columns.sort_by_key(|(_, c)| c.position);
     let key: Vec<String> = cx
         .desired
@@ -35,21 +38,27 @@ pub(super) fn probes(table: &Object, cx: &GateCx<'_>) -> Vec<Probe> {
     let mut out = Vec::new();
     if !columns.is_empty() {
         let list: Vec<String> = columns.iter().map(|(n, _)| quote_ident(n)).collect();
-        let test = Test::Prepare { parameters: String::new(), sql: format!("SELECT {} FROM {name}", list.join(", ")) };
+        let test = Test::Prepare {
+            parameters: String::new(),
+            sql: format!("SELECT {} FROM {name}", list.join(", ")),
+        };
         out.push(Probe { what: format!("select from {short}"), test });
     }
     if !written.is_empty() {
         let names: Vec<String> = written.iter().map(|(n, _)| quote_ident(n)).collect();
         let values: Vec<String> = (1..=written.len()).map(|n| format!("${n}")).collect();
-        let sql = format!("INSERT INTO {name} ({}) VALUES ({})", names.join(", "), values.join(", "));
+        let sql =
+            format!("INSERT INTO {name} ({}) VALUES ({})", names.join(", "), values.join(", "));
         let test = Test::Prepare { parameters: parameters(&written, cx.binding), sql };
         out.push(Probe { what: format!("insert into {short}"), test });
     }
-    let (keys, others): (Vec<_>, Vec<_>) = columns.iter().copied().partition(|(n, _)| key.iter().any(|k| k == n));
+    let (keys, others): (Vec<_>, Vec<_>) =
+        columns.iter().copied().partition(|(n, _)| key.iter().any(|k| k == n));
     let set: Vec<(&str, &Column)> =
         others.into_iter().filter(|(n, _)| written.iter().any(|(w, _)| w == n)).collect();
     if !keys.is_empty() && !set.is_empty() {
-        let assign = |(at, (n, _)): (usize, &(&str, &Column))| format!("{} = ${}", quote_ident(n), at + 1);
+        let assign =
+            |(at, (n, _)): (usize, &(&str, &Column))| format!("{} = ${}", quote_ident(n), at + 1);
         let sets: Vec<String> = set.iter().enumerate().map(assign).collect();
         let wheres: Vec<String> =
             keys.iter().enumerate().map(|(at, pair)| assign((at + set.len(), pair))).collect();
@@ -70,7 +79,11 @@ fn parameters(columns: &[(&str, &Column)], binding: Binding) -> String {
                 let mut ty = c.ty.clone();
                 ty.modifiers = None;
                 ty.fields = None;
-                if ty.name == "char" && ty.namespace.is_none() { "bpchar".to_owned() } else { ty.to_string() }
+                if ty.name == "char" && ty.namespace.is_none() {
+                    "bpchar".to_owned()
+                } else {
+                    ty.to_string()
+                }
             };
             format!("({})", columns.iter().map(|(_, c)| bare(c)).collect::<Vec<_>>().join(", "))
         }
@@ -94,7 +107,12 @@ fn privileges(table: &Object, cx: &GateCx<'_>) -> Vec<Probe> {
         });
         // A grant on the table covers its columns; grants on all columns do as well.
         let each: Vec<String> = columns
-            .map(|o| format!("has_column_privilege({role}, {name}, {}, '{privilege}')", quote_literal(o.address.name())))
+            .map(|o| {
+                format!(
+                    "has_column_privilege({role}, {name}, {}, '{privilege}')",
+                    quote_literal(o.address.name())
+                )
+            })
             .collect();
         if !each.is_empty() {
             out.push(Probe {

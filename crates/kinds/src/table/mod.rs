@@ -63,9 +63,10 @@ pub fn scope(table: &Address, catalogs: &[&Catalog]) -> Scope {
     for catalog in catalogs {
         for object in catalog.children(table) {
             if let Some(column) = object.get::<Column>()
-                && seen.insert(object.address.name().to_owned()) {
-                    columns.push((object.address.name().to_owned(), column.ty.clone()));
-                }
+                && seen.insert(object.address.name().to_owned())
+            {
+                columns.push((object.address.name().to_owned(), column.ty.clone()));
+            }
         }
     }
     Scope {
@@ -78,7 +79,8 @@ pub fn scope(table: &Address, catalogs: &[&Catalog]) -> Scope {
 
 impl Definition for Table {
     fn properties(&self) -> Vec<Property> {
-        let Self { partition_key, inherits, bound, unlogged, row_security, force_row_security } = self;
+        let Self { partition_key, inherits, bound, unlogged, row_security, force_row_security } =
+            self;
         // A model of this version does not speak of partitions and inheritance: what it leaves
         // out is left alone.
         let stated = |value: Option<String>| value.map_or(Value::Unstated, Value::Text);
@@ -86,7 +88,10 @@ impl Definition for Table {
         let parents = inherits.iter().map(ToString::to_string).collect::<Vec<_>>();
         vec![
             Property::new("partition_by", stated(partition_key.clone())),
-            Property::new("inherits", if parents.is_empty() { Value::Unstated } else { Value::words(parents) }),
+            Property::new(
+                "inherits",
+                if parents.is_empty() { Value::Unstated } else { Value::words(parents) },
+            ),
             Property::new("bound", stated(bound.clone())),
             Property::new("unlogged", if *unlogged { Value::Flag(true) } else { Value::Unstated }),
             Property::new("row_security", flag(*row_security)),

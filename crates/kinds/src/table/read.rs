@@ -47,7 +47,11 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
 }
 
 /// Whoever uses the row type of a relation depends on the relation.
-pub(crate) fn alias_row_type(row: &dyn Row, reader: &mut Reader, address: &Address) -> Result<(), ReadError> {
+pub(crate) fn alias_row_type(
+    row: &dyn Row,
+    reader: &mut Reader,
+    address: &Address,
+) -> Result<(), ReadError> {
     for column in ["reltype", "typarray"] {
         if row.get(column).is_some() {
             reader.alias(ObjectId::new(ObjectId::PG_TYPE, parsed(row, column)?), address);

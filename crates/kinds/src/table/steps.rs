@@ -6,10 +6,10 @@ use reconcile_catalog::{Address, Definition, Object, Value};
 use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
 
 use super::{NAME, Table, read, relation};
-use crate::model::ModelPart;
 use crate::column::{self, Column};
 use crate::constraint::{self, Constraint, Rule};
 use crate::gate::{Gap, GateCx, Probe};
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
@@ -67,8 +67,11 @@ impl Kind for TableKind {
 
     fn create(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
-        let mut columns: Vec<(&Object, &Column)> =
-            cx.desired.children(address).filter_map(|o| o.get::<Column>().map(|c| (o, c))).collect();
+        let mut columns: Vec<(&Object, &Column)> = cx
+            .desired
+            .children(address)
+            .filter_map(|o| o.get::<Column>().map(|c| (o, c)))
+            .collect();
         columns.sort_by_key(|(_, c)| c.position);
         let columns = columns.into_iter().map(|(o, c)| column::declaration(o.address.name(), c));
         let constraints = cx
@@ -76,13 +79,21 @@ impl Kind for TableKind {
             .children(address)
             .filter_map(|o| o.get::<Constraint>().map(|c| (o, c)))
             .filter(|(_, c)| is_inline(c))
-            .map(|(o, c)| format!("CONSTRAINT {} {}", quote_ident(o.address.name()), constraint::definition(c)));
-        let body: Vec<String> = columns.chain(constraints).map(|line| format!("    {line}")).collect();
+            .map(|(o, c)| {
+                format!(
+                    "CONSTRAINT {} {}",
+                    quote_ident(o.address.name()),
+                    constraint::definition(c)
+                )
+            });
+        let body: Vec<String> =
+            columns.chain(constraints).map(|line| format!("    {line}")).collect();
         let mut sql = format!("CREATE TABLE {} (\n{}\n)", relation(address), body.join(",\n"));
         if let Some(key) = object.get::<Table>().and_then(|t| t.partition_key.as_ref()) {
             sql.push_str(&format!(" PARTITION BY {key}"));
         }
-        let action = Action::new(address, format!("make table {}", address.short()), Sql::Statement(sql));
+        let action =
+            Action::new(address, format!("make table {}", address.short()), Sql::Statement(sql));
         Ok(vec![Stage::transaction(vec![action])])
     }
 
@@ -113,7 +124,8 @@ impl Kind for TableKind {
                 ("force_row_security", Value::Flag(true)) => "FORCE ROW LEVEL SECURITY",
                 ("force_row_security", _) => "NO FORCE ROW LEVEL SECURITY",
                 (other, desired) => {
-                    let reason = format!("`{other}` of a table cannot be changed to {desired} in place");
+                    let reason =
+                        format!("`{other}` of a table cannot be changed to {desired} in place");
                     return Err(Refusal::new(address, reason));
                 }
             };
@@ -128,7 +140,8 @@ impl Kind for TableKind {
         let name = relation(&live.address);
         let sql = Sql::Statement(format!("ALTER TABLE {name} RENAME TO {}", quote_ident(to)));
         let summary = format!("rename table {} to {to}", live.address.short());
-        let action = Action::new(&live.address, summary, sql).locking(name, LockLevel::AccessExclusive);
+        let action =
+            Action::new(&live.address, summary, sql).locking(name, LockLevel::AccessExclusive);
         Ok(vec![Stage::transaction(vec![action])])
     }
 
@@ -144,9 +157,17 @@ impl Kind for TableKind {
         super::gate::probes(desired, cx)
     }
 
-    fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        object: &Object,
+        disturbed: &Object,
+        by: &Disturbance,
+        _cx: &Cx<'_>,
+    ) -> Reaction {
         match by {
-            Disturbance::Dropped => Reaction::Refuse(format!("{} depends on {}", object.address, disturbed.address)),
+            Disturbance::Dropped => {
+                Reaction::Refuse(format!("{} depends on {}", object.address, disturbed.address))
+            }
             Disturbance::Retyped(_) | Disturbance::Rebuilt => Reaction::Keep,
         }
     }

@@ -66,7 +66,8 @@ impl Trigger {
 /// What the WHEN of a trigger calls a changing column: `old.role`, `new.role`.
 fn retyped_definition(definition: &str, address: &Address, retypes: &Retypes) -> String {
     let own = table::relation(address);
-    let changes: Vec<ColumnRetype> = column_retypes(retypes).into_iter().filter(|c| c.relation == own).collect();
+    let changes: Vec<ColumnRetype> =
+        column_retypes(retypes).into_iter().filter(|c| c.relation == own).collect();
     // Row variables are relations of that name to the rewriting.
     let rows = ["old", "new"].iter().flat_map(|row| {
         changes.iter().map(|c| {
@@ -102,7 +103,8 @@ impl Definition for Trigger {
 
     fn retyped(&self, address: &Address, retypes: &Retypes) -> Option<Arc<dyn Definition>> {
         let definition = retyped_definition(&self.definition, address, retypes);
-        (definition != self.definition).then(|| Arc::new(Self { definition, ..self.clone() }) as Arc<dyn Definition>)
+        (definition != self.definition)
+            .then(|| Arc::new(Self { definition, ..self.clone() }) as Arc<dyn Definition>)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -32,9 +32,15 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
         "A" => Enabled::Always,
         _ => Enabled::Origin,
     };
-    let trigger =
-        Trigger { definition: required(row, "definition")?.to_owned(), enabled, inherited: flag(row, "inherited") };
+    let trigger = Trigger {
+        definition: required(row, "definition")?.to_owned(),
+        enabled,
+        inherited: flag(row, "inherited"),
+    };
     let address = Trigger::address(&relation, required(row, "tgname")?);
-    reader.add(id(row, ObjectId::PG_TRIGGER)?, Object::new(address, Some(relation), Arc::new(trigger)));
+    reader.add(
+        id(row, ObjectId::PG_TRIGGER)?,
+        Object::new(address, Some(relation), Arc::new(trigger)),
+    );
     Ok(())
 }

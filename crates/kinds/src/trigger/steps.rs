@@ -41,14 +41,20 @@ impl Kind for TriggerKind {
 
     fn describe(&self, object: &Object) -> String {
         object.get::<Trigger>().map_or_else(String::new, |t| {
-            let state = if t.enabled == Enabled::Origin { String::new() } else { format!(" ({})", t.enabled.sql().to_lowercase()) };
+            let state = if t.enabled == Enabled::Origin {
+                String::new()
+            } else {
+                format!(" ({})", t.enabled.sql().to_lowercase())
+            };
             format!("{}{state}", t.definition)
         })
     }
 
     fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
-        let Some(trigger) = object.get::<Trigger>().filter(|t| !t.inherited) else { return Ok(Vec::new()) };
+        let Some(trigger) = object.get::<Trigger>().filter(|t| !t.inherited) else {
+            return Ok(Vec::new());
+        };
         let table = relation(address);
         let mut actions = vec![
             Action::new(
@@ -59,11 +65,20 @@ impl Kind for TriggerKind {
             .locking(table.clone(), LockLevel::ShareRowExclusive),
         ];
         if trigger.enabled != Enabled::Origin {
-            let clause = format!("{} TRIGGER {}", trigger.enabled.sql(), quote_ident(address.name()));
-            let summary = format!("{} trigger {} as it was", trigger.enabled.sql().to_lowercase(), address.name());
+            let clause =
+                format!("{} TRIGGER {}", trigger.enabled.sql(), quote_ident(address.name()));
+            let summary = format!(
+                "{} trigger {} as it was",
+                trigger.enabled.sql().to_lowercase(),
+                address.name()
+            );
             actions.push(
-                Action::new(address, summary, Sql::Statement(format!("ALTER TABLE {table} {clause}")))
-                    .locking(table, LockLevel::ShareRowExclusive),
+                Action::new(
+                    address,
+                    summary,
+                    Sql::Statement(format!("ALTER TABLE {table} {clause}")),
+                )
+                .locking(table, LockLevel::ShareRowExclusive),
             );
         }
         Ok(vec![Stage::transaction(actions)])
@@ -76,8 +91,9 @@ impl Kind for TriggerKind {
         }
         let table = relation(address);
         let sql = format!("DROP TRIGGER {} ON {table}", quote_ident(address.name()));
-        let action = Action::new(address, format!("drop trigger {}", address.name()), Sql::Statement(sql))
-            .locking(table, LockLevel::AccessExclusive);
+        let action =
+            Action::new(address, format!("drop trigger {}", address.name()), Sql::Statement(sql))
+                .locking(table, LockLevel::AccessExclusive);
         Ok(vec![Stage::transaction(vec![action])])
     }
 
@@ -85,11 +101,21 @@ impl Kind for TriggerKind {
         Replacement::Rebuilt
     }
 
-    fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, _cx: &Cx<'_>) -> Reaction {
+    fn react(
+        &self,
+        object: &Object,
+        _disturbed: &Object,
+        by: &Disturbance,
+        _cx: &Cx<'_>,
+    ) -> Reaction {
         match by {
             _ if object.get::<Trigger>().is_some_and(|t| t.inherited) => Reaction::Goes,
-            Disturbance::Dropped => Reaction::Refuse(format!("{} is for it; drop that first", object.address)),
-            Disturbance::Rebuilt | Disturbance::Retyped(_) => Reaction::Rebuild { warnings: Vec::new() },
+            Disturbance::Dropped => {
+                Reaction::Refuse(format!("{} is for it; drop that first", object.address))
+            }
+            Disturbance::Rebuilt | Disturbance::Retyped(_) => {
+                Reaction::Rebuild { warnings: Vec::new() }
+            }
         }
     }
 }

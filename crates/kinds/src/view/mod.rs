@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use crate::column;
 
 pub(crate) use read::{add, output_columns, relation_query};
-pub(crate) use steps::{react_to_query, with_options};
 pub use steps::ViewKind;
+pub(crate) use steps::{react_to_query, with_options};
 
 /// The name of the kind.
 pub const NAME: &str = "view";
@@ -56,7 +56,8 @@ pub(crate) fn passed_on(address: &Address, query: &str, retypes: &Retypes) -> Ve
         .map(|(name, change)| Retype {
             address: address.child(column::NAME, name),
             through: address.clone(),
-            from: change.from, to: change.to,
+            from: change.from,
+            to: change.to,
         })
         .filter(|change| retypes.of(&change.address).is_none())
         .collect()
@@ -68,7 +69,10 @@ impl Definition for View {
         vec![
             Property::new("query", Value::Statement(query.clone())),
             Property::new("options", Value::words(options)),
-            Property::new("defaults", Value::words(defaults.iter().map(|(c, d)| format!("{c} {d}")))),
+            Property::new(
+                "defaults",
+                Value::words(defaults.iter().map(|(c, d)| format!("{c} {d}"))),
+            ),
         ]
     }
 

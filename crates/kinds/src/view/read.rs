@@ -41,7 +41,10 @@ pub(crate) fn output_columns(row: &dyn Row) -> Result<Vec<(String, SqlType)>, Re
 }
 
 fn pairs(row: &dyn Row, column: &str) -> Result<Vec<(String, String)>, ReadError> {
-    row.get(column).map_or_else(|| Ok(Vec::new()), |json| serde_json::from_str(json).map_err(|e| wrong(e.to_string())))
+    row.get(column).map_or_else(
+        || Ok(Vec::new()),
+        |json| serde_json::from_str(json).map_err(|e| wrong(e.to_string())),
+    )
 }
 
 fn wrong(reason: String) -> ReadError {

@@ -16,7 +16,12 @@ use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction, Replacement};
 pub struct ViewKind;
 
 /// How a relation with a query reacts.
-pub(crate) fn react_to_query(address: &Address, query: &str, by: &Disturbance, cx: &Cx<'_>) -> Reaction {
+pub(crate) fn react_to_query(
+    address: &Address,
+    query: &str,
+    by: &Disturbance,
+    cx: &Cx<'_>,
+) -> Reaction {
     if *by == Disturbance::Dropped {
         return Reaction::Refuse(format!("{address} reads it; drop that first"));
     }
@@ -37,7 +42,9 @@ pub(crate) fn react_to_query(address: &Address, query: &str, by: &Disturbance, c
     }
     let mut warnings = Vec::new();
     if order_changes && read.sorts {
-        warnings.push(format!("{address} sorts by the column: enum order becomes the order of the new type"));
+        warnings.push(format!(
+            "{address} sorts by the column: enum order becomes the order of the new type"
+        ));
     }
     Reaction::Rebuild { warnings }
 }
@@ -75,7 +82,11 @@ impl Kind for ViewKind {
     fn describe(&self, object: &Object) -> String {
         object.get::<View>().map_or_else(String::new, |v| {
             let query = v.query.split_whitespace().collect::<Vec<_>>().join(" ");
-            format!("{}{query}", with_options(&v.options).trim_start().to_owned() + if v.options.is_empty() { "" } else { " " })
+            format!(
+                "{}{query}",
+                with_options(&v.options).trim_start().to_owned()
+                    + if v.options.is_empty() { "" } else { " " }
+            )
         })
     }
 
@@ -84,9 +95,16 @@ impl Kind for ViewKind {
         let Some(view) = object.get::<View>() else { return Ok(Vec::new()) };
         let name = relation(address);
         let sql = format!("CREATE VIEW {name}{} AS\n{}", with_options(&view.options), view.query);
-        let mut actions = vec![Action::new(address, format!("make view {}", address.short()), Sql::Statement(sql))];
+        let mut actions = vec![Action::new(
+            address,
+            format!("make view {}", address.short()),
+            Sql::Statement(sql),
+        )];
         for (column, default) in &view.defaults {
-            let sql = format!("ALTER VIEW {name} ALTER COLUMN {} SET DEFAULT {default}", quote_ident(column));
+            let sql = format!(
+                "ALTER VIEW {name} ALTER COLUMN {} SET DEFAULT {default}",
+                quote_ident(column)
+            );
             let summary = format!("let {}.{column} default to {default}", address.short());
             actions.push(Action::new(address, summary, Sql::Statement(sql)));
         }
@@ -109,7 +127,15 @@ impl Kind for ViewKind {
         Replacement::Rebuilt
     }
 
-    fn react(&self, object: &Object, _disturbed: &Object, by: &Disturbance, cx: &Cx<'_>) -> Reaction {
-        object.get::<View>().map_or(Reaction::Keep, |v| react_to_query(&object.address, &v.query, by, cx))
+    fn react(
+        &self,
+        object: &Object,
+        _disturbed: &Object,
+        by: &Disturbance,
+        cx: &Cx<'_>,
+    ) -> Reaction {
+        object
+            .get::<View>()
+            .map_or(Reaction::Keep, |v| react_to_query(&object.address, &v.query, by, cx))
     }
 }

@@ -28,13 +28,21 @@ impl Text<'_> {
     /// The choice gives exactly what the server deparses for a text that a person writes over the
     /// new type: a literal loses its cast and takes the type of its partner, an element of an
     /// array takes the type without modifiers (tried on 14 to 18).
-    pub(super) fn edit(&self, at: usize, name: Range<usize>, to: &SqlType) -> (Range<usize>, String) {
+    pub(super) fn edit(
+        &self,
+        at: usize,
+        name: Range<usize>,
+        to: &SqlType,
+    ) -> (Range<usize>, String) {
         let literal = at > 0 && self.tokens[at - 1].kind == TokenKind::Text;
-        let element = self.enclosing(at).is_some_and(|o| o > 0 && self.tokens[o].is("[") && self.tokens[o - 1].is("array"));
+        let element = self
+            .enclosing(at)
+            .is_some_and(|o| o > 0 && self.tokens[o].is("[") && self.tokens[o - 1].is("array"));
         let bare = SqlType { modifiers: None, ..to.clone() };
         let (end, text) = match (literal, element) {
             (true, false) => {
-                let brackets = self.tokens[name.end..].iter().take_while(|t| t.is("[") || t.is("]")).count();
+                let brackets =
+                    self.tokens[name.end..].iter().take_while(|t| t.is("[") || t.is("]")).count();
                 (name.end + brackets, String::new())
             }
             (true, true) => (name.end, format!("::{bare}")),
@@ -55,14 +63,20 @@ impl Text<'_> {
     }
 
     /// The column on the other side of a comparison, if there is one on the other side.
-    pub(super) fn compared_with(&self, cast: usize, mut after: usize) -> Option<Option<&ColumnRetype>> {
+    pub(super) fn compared_with(
+        &self,
+        cast: usize,
+        mut after: usize,
+    ) -> Option<Option<&ColumnRetype>> {
         while self.tokens.get(after).is_some_and(|t| t.is("[") || t.is("]")) {
             after += 1;
         }
         let mut before = cast.checked_sub(2);
         // ANY (ARRAY['a'::t, 'b'::t])
         if let Some(open) = self.enclosing(cast).filter(|&o| self.tokens[o].is("[")) {
-            let any = open.checked_sub(3).filter(|&i| self.tokens[i].is("any") || self.tokens[i].is("all"));
+            let any = open
+                .checked_sub(3)
+                .filter(|&i| self.tokens[i].is("any") || self.tokens[i].is("all"));
             before = Some(any?.checked_sub(1)?);
             after = self.tokens.len();
         } else if before.is_some_and(|b| self.tokens[b].is("(") && b > 0) {

@@ -27,9 +27,9 @@ impl Sources {
 
     /// The column that `alias.name` means.
     pub(super) fn qualified(&self, alias: &str, name: &str) -> Option<&ColumnRetype> {
-        self.changes
-            .iter()
-            .find(|c| c.column == name && self.aliases.iter().any(|(a, r)| a == alias && *r == c.relation))
+        self.changes.iter().find(|c| {
+            c.column == name && self.aliases.iter().any(|(a, r)| a == alias && *r == c.relation)
+        })
     }
 
     /// The column that a bare name means.
@@ -90,8 +90,13 @@ impl<'a> Text<'a> {
             let Some((name, calls)) = self.name_of_group(open, close) else { continue };
             for (column, change) in self.outputs(open + 1, close) {
                 let pseudo = QName::new("", name.clone());
-                if !self.sources.changes.iter().any(|c| c.relation == pseudo && c.column == column) {
-                    found.push((calls.clone(), name.clone(), ColumnRetype { relation: pseudo, column, ..change }));
+                if !self.sources.changes.iter().any(|c| c.relation == pseudo && c.column == column)
+                {
+                    found.push((
+                        calls.clone(),
+                        name.clone(),
+                        ColumnRetype { relation: pseudo, column, ..change },
+                    ));
                 }
             }
         }
@@ -119,7 +124,11 @@ impl<'a> Text<'a> {
                     && from.iter().any(|w| self.tokens[at - 1].is(w))
             };
             let mut calls = vec![name.clone()];
-            calls.extend((0..self.tokens.len()).filter(|&at| called(at)).filter_map(|at| alias(self.tokens.get(at + 1))));
+            calls.extend(
+                (0..self.tokens.len())
+                    .filter(|&at| called(at))
+                    .filter_map(|at| alias(self.tokens.get(at + 1))),
+            );
             return Some((name, calls));
         }
         let mut after = close + 1;
@@ -149,13 +158,18 @@ impl<'a> Text<'a> {
                 }
                 continue;
             };
-            let ends = token.is_none_or(|t| t.is(",") || t.is("from") || t.is(";") || t.is("union"));
+            let ends =
+                token.is_none_or(|t| t.is(",") || t.is("from") || t.is(";") || t.is("union"));
             if !ends || depth != 0 {
                 continue;
             }
             if let Some((change, end)) = self.reference(item).filter(|(_, end)| *end <= at) {
                 let plain = end == at || (self.tokens[end].is("as") && end + 2 == at);
-                let name = if end == at { Some(change.column.clone()) } else { self.tokens[at - 1].ident() };
+                let name = if end == at {
+                    Some(change.column.clone())
+                } else {
+                    self.tokens[at - 1].ident()
+                };
                 if let Some(name) = name.filter(|_| plain) {
                     out.push((name, change.clone()));
                 }

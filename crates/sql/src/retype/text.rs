@@ -34,7 +34,9 @@ impl Text<'_> {
         if self.tokens[last].is(")") {
             let inner = self.matching_open(last)?;
             // `(role)`, but not `f(role)` and not `(role)::text`, which ends before the cast.
-            return (inner + 1 < last && !self.is_call(inner)).then(|| self.reference_before(last)).flatten();
+            return (inner + 1 < last && !self.is_call(inner))
+                .then(|| self.reference_before(last))
+                .flatten();
         }
         self.tokens[last].ident()?;
         if last > 0 && self.tokens[last - 1].is("::") {
@@ -54,19 +56,23 @@ impl Text<'_> {
 
     /// Whether the reference that ends at `end` is cast away: `(role)::text`.
     pub(super) fn is_cast_away(&self, start: usize, end: usize) -> bool {
-        let wrapped = start > 0 && self.tokens[start - 1].is("(") && self.tokens.get(end).is_some_and(|t| t.is(")"));
+        let wrapped = start > 0
+            && self.tokens[start - 1].is("(")
+            && self.tokens.get(end).is_some_and(|t| t.is(")"));
         self.tokens.get(end).is_some_and(|t| t.is("::"))
             || (wrapped && self.tokens.get(end + 1).is_some_and(|t| t.is("::")))
     }
 
     pub(super) fn references(&self) -> impl Iterator<Item = (usize, usize)> {
-        (0..self.tokens.len()).filter_map(|at| self.reference(at).map(|(_, end)| (at, end)))
+        (0..self.tokens.len())
+            .filter_map(|at| self.reference(at).map(|(_, end)| (at, end)))
             .filter(|&(start, end)| !self.is_cast_away(start, end))
     }
 
     pub(super) fn is_comparison(&self, at: usize) -> bool {
         self.tokens.get(at).is_some_and(|t| {
-            (t.kind == TokenKind::Operator && t.text != "::") || (t.is("from") && self.comparison_start(at) < at)
+            (t.kind == TokenKind::Operator && t.text != "::")
+                || (t.is("from") && self.comparison_start(at) < at)
         })
     }
 
@@ -113,7 +119,9 @@ impl Text<'_> {
         // Outside any parenthesis: the item between two commas or clauses of the query.
         let breaks = |i: &usize| {
             let t = &self.tokens[*i];
-            [",", "select", "from", "where", "group", "order", "having", "union", ";"].iter().any(|w| t.is(w))
+            [",", "select", "from", "where", "group", "order", "having", "union", ";"]
+                .iter()
+                .any(|w| t.is(w))
         };
         let start = (open..at).rev().find(breaks).map_or(open, |i| i + 1);
         let end = (at..close).find(breaks).unwrap_or(close);
@@ -128,9 +136,11 @@ impl Text<'_> {
     pub(super) fn is_call(&self, open: usize) -> bool {
         open > 0
             && match self.tokens[open - 1].kind {
-                TokenKind::Word => !["and", "or", "not", "when", "then", "else", "case", "where", "on", "any", "all"]
-                    .iter()
-                    .any(|w| self.tokens[open - 1].is(w)),
+                TokenKind::Word => ![
+                    "and", "or", "not", "when", "then", "else", "case", "where", "on", "any", "all",
+                ]
+                .iter()
+                .any(|w| self.tokens[open - 1].is(w)),
                 TokenKind::Quoted => true,
                 _ => false,
             }
