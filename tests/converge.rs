@@ -9,7 +9,8 @@ use reconcile_testkit::{database, majors};
 
 #[test]
 fn every_fixture_has_an_expected_outcome() {
-    let expected: BTreeSet<String> = cases::CASES.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let expected: BTreeSet<String> =
+        cases::CASES.iter().map(|(name, _)| (*name).to_owned()).collect();
     let there: BTreeSet<String> = common::on_disk().into_iter().collect();
     assert_eq!(expected, there);
 }

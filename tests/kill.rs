@@ -77,7 +77,12 @@ impl Undisturbed {
 }
 
 /// Starts an apply and disturbs it at a boundary.
-async fn disturb(database: &Database, model: &str, boundary: (usize, When), blow: Blow) -> Option<i32> {
+async fn disturb(
+    database: &Database,
+    model: &str,
+    boundary: (usize, When),
+    blow: Blow,
+) -> Option<i32> {
     let proxy = Proxy::start(database).await;
     let mut command = program(&["--live", proxy.url(), "apply", "--yes", model]);
     command.stdout(Stdio::null()).stderr(Stdio::null());

@@ -4,10 +4,12 @@
 //! the steps ordered and gathered into batches, and the worst stall of each batch is added up.
 
 mod batch;
+mod demands;
 mod disturb;
 mod gate;
 mod graph;
 mod order;
+mod orphans;
 mod planner;
 mod stall;
 mod step;

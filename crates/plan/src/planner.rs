@@ -1,11 +1,10 @@
 //! The planner: changes and what they disturb become a graph, the graph becomes batches.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 
-use reconcile_catalog::{Address, Catalog, Definition, Object, PropertyChange};
+use reconcile_catalog::{Address, Catalog, Object, PropertyChange};
 use reconcile_diff::{Change, Difference};
-use reconcile_kinds::{After, Alteration, Cx, Facts, How, Kind, Refusal, Replacement, kind};
+use reconcile_kinds::{Alteration, Cx, Facts, How, Kind, Refusal, Replacement, kind};
 use reconcile_sql::ServerVersion;
 
 use crate::batch::batches;
@@ -13,7 +12,7 @@ use crate::disturb::Disturbances;
 use crate::graph::{Graph, NodeId, Verb};
 use crate::order::transactions;
 use crate::stall::Limits;
-use crate::step::{Plan, Warning};
+use crate::step::Plan;
 
 /// What a plan is made from.
 #[derive(Clone, Copy, Debug)]
@@ -132,12 +131,9 @@ impl Planner<'_> {
         self.order_by_dependencies();
         self.remove_orphans(&disturbances);
         for node in &mut self.graph.nodes {
-            let object = self
-                .inputs
-                .desired
-                .get(&node.address)
-                .or_else(|| self.inputs.live.get(&node.address));
-            node.place_in_catalog = object.map_or(0, |o| o.place);
+            // What only the database knows has no order of its own: it was read as it came.
+            let object = self.inputs.desired.get(&node.address);
+            node.place_in_catalog = object.map_or(usize::MAX, |o| o.place);
         }
         let order = transactions(&mut self.graph);
         self.warn();
@@ -223,7 +219,7 @@ impl Planner<'_> {
         Some(kind.replacement(&Alteration { live, desired: &desired, properties }, &self.cx))
     }
 
-    fn add(
+    pub(crate) fn add(
         &mut self,
         address: &Address,
         verb: Verb,
@@ -288,176 +284,5 @@ impl Planner<'_> {
 
     fn same_chain(&self, a: NodeId, b: NodeId) -> bool {
         self.graph.nodes[a].address == self.graph.nodes[b].address
-    }
-
-    /// What the changed objects stop using goes if nobody else uses it.
-    fn remove_orphans(&mut self, disturbances: &Disturbances) {
-        let cx = self.cx;
-        let mut candidates: BTreeMap<Address, BTreeSet<NodeId>> = BTreeMap::new();
-        for retype in &cx.retypes.changes {
-            let Some(object) = self.inputs.live.get(&retype.address) else { continue };
-            for target in &object.depends_on {
-                let users = candidates.entry(target.clone()).or_default();
-                let altered = self
-                    .inputs
-                    .difference
-                    .matched
-                    .desired_of(&retype.address)
-                    .unwrap_or(&retype.address);
-                users.extend(self.graph.last(altered, Verb::Alter));
-            }
-        }
-        let matched = &self.inputs.difference.matched;
-        let definition = |object: &Object| -> Option<Arc<dyn Definition>> {
-            if self.graph.first(&object.address, Verb::Drop).is_some()
-                && !disturbances.is_rebuilt(&object.address)
-            {
-                return None;
-            }
-            let desired =
-                matched.desired_of(&object.address).and_then(|d| self.inputs.desired.get(d));
-            Some(match desired {
-                Some(desired) => desired.definition.clone(),
-                None => {
-                    let retyped = object.definition.retyped(&object.address, cx.retypes);
-                    retyped.unwrap_or_else(|| object.definition.clone())
-                }
-            })
-        };
-        let mut orphans = Vec::new();
-        let mut stay = Vec::new();
-        for (address, users) in candidates {
-            let Some((kind, object)) = kind(address.kind()).zip(self.inputs.live.get(&address))
-            else {
-                continue;
-            };
-            match kind.remaining_users(object, &After { definition: &definition }, &cx) {
-                None => {}
-                Some(others) if others.is_empty() => {
-                    orphans.push((address, kind.drop(object, How::Within, &cx), users))
-                }
-                Some(others) => stay.push(Warning {
-                    text: format!("it stays, because it is still used by {}", others.join(", ")),
-                    address: Some(address),
-                }),
-            }
-        }
-        self.out.warnings.extend(stay);
-        for (address, stages, users) in orphans {
-            self.touch_whole(&address);
-            self.out.changes.push(Change::Drop(address.clone()));
-            self.no_longer_left_alone(&address);
-            self.add(&address, Verb::Drop, stages);
-            let Some(id) = self.graph.first(&address, Verb::Drop) else { continue };
-            for user in users {
-                // Everything that is made again in that transaction stops using it too.
-                let group = self.graph.group(user);
-                self.graph.tie(user, id);
-                for other in 0..id {
-                    if self.graph.group(other) == group
-                        || self.graph.group(other) == self.graph.group(id)
-                    {
-                        self.graph.order(other, id);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Touches an object that goes with what goes with it: its comment, owner and privileges have to
-    /// come back if it does.
-    fn touch_whole(&mut self, address: &Address) {
-        let mut queue = vec![address.clone()];
-        while let Some(address) = queue.pop() {
-            queue.extend(self.inputs.live.children(&address).map(|o| o.address.clone()));
-            self.out.touched.insert(address);
-        }
-    }
-
-    /// Takes an object off the count of what the model leaves alone.
-    fn no_longer_left_alone(&mut self, address: &Address) {
-        let plural = kind(address.kind()).map_or(address.kind(), Kind::plural);
-        if let Some(number) = self.out.unmanaged.get_mut(plural) {
-            *number = number.saturating_sub(1);
-        }
-        self.out.unmanaged.retain(|_, number| *number > 0);
-    }
-
-    fn warn(&mut self) {
-        let mut locked = BTreeSet::new();
-        for node in &self.graph.nodes {
-            for action in &node.actions {
-                self.out.touched.insert(action.address.clone());
-                locked.extend(
-                    action
-                        .locks
-                        .iter()
-                        .filter(|l| l.level.blocks_readers())
-                        .map(|l| l.relation.clone()),
-                );
-                let warn = |text: &String| Warning {
-                    address: Some(action.address.clone()),
-                    text: text.clone(),
-                };
-                self.out.warnings.extend(action.warnings.iter().map(warn));
-            }
-        }
-        let facts = self.inputs.facts;
-        for relation in locked.intersection(&facts.published) {
-            self.out.warnings.push(Warning {
-                address: None,
-                text: format!(
-                    "{relation} is published: logical replication does not carry DDL, so change the subscribers first"
-                ),
-            });
-        }
-        if !locked.is_empty() && !facts.followers.is_empty() {
-            self.out.warnings.push(Warning {
-                address: None,
-                text: format!(
-                    "ACCESS EXCLUSIVE locks are replayed on standbys, whose readers wait too: {}",
-                    facts.followers.join(", ")
-                ),
-            });
-        }
-    }
-
-    fn demand_approvals(&mut self) {
-        let approvals = self.inputs.approvals;
-        let approved =
-            |patterns: &[String], address: &Address| patterns.iter().any(|p| address.matches(p));
-        for batch in &mut self.out.batches {
-            for step in &mut batch.steps {
-                let Some(loses) = &step.loses else { continue };
-                if !step.addresses.iter().all(|a| approved(&approvals.drop, a)) {
-                    let address = step.addresses[0].clone();
-                    let reason = format!("loses {loses}; approve it with --allow-drop {address}");
-                    self.out.refusals.push(Refusal::new(&address, reason));
-                } else if !approvals.only_if_empty {
-                    step.guards.clear();
-                }
-            }
-            let limit = self.inputs.limits.max_stall;
-            if batch.stall > limit {
-                let heavy = batch
-                    .steps
-                    .iter()
-                    .max_by_key(|s| (s.work.clone(), std::cmp::Reverse(s.number)));
-                let Some(address) = heavy.map(|s| s.addresses[0].clone()) else { continue };
-                if !batch
-                    .steps
-                    .iter()
-                    .any(|s| s.addresses.iter().any(|a| approved(&approvals.stall, a)))
-                {
-                    let reason = format!(
-                        "may stall clients for {:.1} s, more than --max-stall {:.1} s allows; approve it with \
-                         --allow-stall {address}, or do it at a quiet time",
-                        batch.stall.as_secs_f64(),
-                        limit.as_secs_f64()
-                    );
-                    self.out.refusals.push(Refusal::new(&address, reason));
-                }
-            }
-        }
     }
 }

@@ -5,6 +5,7 @@ pub mod model;
 mod read;
 mod sql;
 mod steps;
+mod target;
 
 use std::any::Any;
 use std::sync::Arc;

@@ -6,7 +6,7 @@ use reconcile_catalog::{Address, Definition, Object};
 use reconcile_sql::ident::fit;
 use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
-use super::sql::list;
+use super::target::Target;
 use super::{Constraint, NAME, Rule, data, definition, read, table_of};
 use crate::column;
 use crate::gate::{Gap, GateCx};
@@ -21,148 +21,6 @@ pub struct ConstraintKind;
 
 /// What is added to the name of a constraint or index while its predecessor still stands.
 pub(crate) const SUCCESSOR: &str = "_rc_new";
-
-/// A constraint under a name, on its table.
-struct Target<'a> {
-    address: &'a Address,
-    table: QName,
-    rule: &'a Constraint,
-}
-
-impl<'a> Target<'a> {
-    fn of(object: &'a Object) -> Result<Self, Refusal> {
-        let rule = object.get().ok_or_else(|| Refusal::new(&object.address, "is no constraint"))?;
-        Ok(Self { address: &object.address, table: relation(&object.address), rule })
-    }
-
-    fn alter(&self, summary: String, clause: String, level: LockLevel) -> Action {
-        let mut action = Action::new(self.address, summary, Sql::alter_table(&self.table, clause))
-            .locking(self.table.clone(), level);
-        if let Rule::ForeignKey { references, .. } = &self.rule.rule {
-            // A foreign key locks both tables; dropping one too (tried on 13 to 18).
-            let level =
-                if level == LockLevel::ShareUpdateExclusive { LockLevel::RowShare } else { level };
-            action = action.locking(references.clone(), level);
-        }
-        action
-    }
-
-    fn level(&self) -> LockLevel {
-        match self.rule.rule {
-            Rule::ForeignKey { .. } => LockLevel::ShareRowExclusive,
-            _ => LockLevel::AccessExclusive,
-        }
-    }
-
-    /// Added and proven at once, under its lock.
-    fn add(&self, work: Work) -> Action {
-        let name = self.address.name();
-        let clause = format!("ADD CONSTRAINT {} {}", quote_ident(name), definition(self.rule));
-        self.alter(format!("add {} {name}", self.noun()), clause, self.level()).working(work)
-    }
-
-    /// Added for new rows only; old ones are proven later, beside readers and writers.
-    fn add_not_valid(&self, name: &str) -> Action {
-        let clause =
-            format!("ADD CONSTRAINT {} {} NOT VALID", quote_ident(name), definition(self.rule));
-        let mut add =
-            self.alter(format!("add {} {name} for new rows", self.noun()), clause, self.level());
-        // The journal has to know that nothing stood under this name: a second run may find it.
-        add.address = self.address.renamed(name);
-        add
-    }
-
-    fn validate(&self, name: &str) -> Action {
-        let clause = format!("VALIDATE CONSTRAINT {}", quote_ident(name));
-        let summary = format!("prove that every row satisfies {name}");
-        self.alter(summary, clause, LockLevel::ShareUpdateExclusive)
-            .working(Work::Scan(self.table.clone()))
-    }
-
-    fn drop(&self, name: &str) -> Action {
-        let clause = format!("DROP CONSTRAINT {}", quote_ident(name));
-        self.alter(format!("drop {} {name}", self.noun()), clause, LockLevel::AccessExclusive)
-    }
-
-    fn rename(&self, from: &str, to: &str) -> Action {
-        let (from_sql, to_sql) = (quote_ident(from), quote_ident(to));
-        let sql = format!("ALTER TABLE {} RENAME CONSTRAINT {from_sql} TO {to_sql}", self.table);
-        Action::new(self.address, format!("rename constraint {from} to {to}"), Sql::Statement(sql))
-            .locking(self.table.clone(), LockLevel::AccessExclusive)
-    }
-
-    fn noun(&self) -> &'static str {
-        match self.rule.rule {
-            Rule::PrimaryKey { .. } => "primary key",
-            Rule::Unique { .. } => "unique constraint",
-            Rule::Check { .. } => "check",
-            Rule::ForeignKey { .. } => "foreign key",
-            Rule::Other { .. } => "constraint",
-        }
-    }
-
-    /// The unique index that a key is made from without stopping writers, built under `name`.
-    fn build_index(&self, name: &str) -> Option<Stage> {
-        let (columns, include, nulls) = match &self.rule.rule {
-            Rule::PrimaryKey { columns, include } => (columns, include, ""),
-            Rule::Unique { columns, include, nulls_not_distinct } => {
-                (columns, include, if *nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" })
-            }
-            _ => return None,
-        };
-        let include =
-            if include.is_empty() { String::new() } else { format!(" INCLUDE {}", list(include)) };
-        let sql = format!(
-            "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{include}{nulls}",
-            quote_ident(name),
-            self.table,
-            list(columns)
-        );
-        let summary =
-            format!("build the index of {} beside readers and writers", self.address.name());
-        let action = Action::new(self.address, summary, Sql::Statement(sql))
-            .locking(self.table.clone(), LockLevel::ShareUpdateExclusive)
-            .working(Work::Build(self.table.clone()));
-        Some(Stage::outside(action))
-    }
-
-    fn add_using_index(&self, index: &str) -> Action {
-        let kind = if matches!(self.rule.rule, Rule::PrimaryKey { .. }) {
-            "PRIMARY KEY"
-        } else {
-            "UNIQUE"
-        };
-        let mut clause = format!(
-            "ADD CONSTRAINT {} {kind} USING INDEX {}",
-            quote_ident(self.address.name()),
-            quote_ident(index)
-        );
-        match self.rule.deferrable {
-            Some(super::Deferred::InitiallyDeferred) => {
-                clause.push_str(" DEFERRABLE INITIALLY DEFERRED")
-            }
-            Some(super::Deferred::InitiallyImmediate) => clause.push_str(" DEFERRABLE"),
-            None => {}
-        }
-        let summary = format!("make {} {} from its index", self.noun(), self.address.name());
-        self.alter(summary, clause, LockLevel::AccessExclusive)
-    }
-}
-
-/// Whether a condition shall read in another way once a column has a user's type: what it says in
-/// words of the old type is then said in words of the new one, which neither type alone can read.
-fn reads_anew(object: &Object, expression: &str, cx: &Cx<'_>) -> bool {
-    let to_user_type = cx.retypes.changes.iter().any(|change| change.to.namespace.is_some());
-    to_user_type
-        && cx.desired.definition::<Constraint>(&object.address).is_some_and(
-            |desired| match &desired.rule {
-                Rule::Check { expression: wanted, .. } => {
-                    !reconcile_sql::spelling::same(expression, wanted)
-                }
-                _ => true,
-            },
-        )
-}
 
 /// An index of this name that an interrupted build left is removed first.
 fn clear_leftover(target: &Target<'_>, name: &str, cx: &Cx<'_>) -> Option<Stage> {
@@ -461,4 +319,19 @@ fn ends_agree(
             m == t || (m.is_built_in() && t.is_built_in() && m.is_textual() == t.is_textual())
         })
     })
+}
+
+/// Whether a condition shall read in another way once a column has a user's type: what it says in
+/// words of the old type is then said in words of the new one, which neither type alone can read.
+fn reads_anew(object: &Object, expression: &str, cx: &Cx<'_>) -> bool {
+    let to_user_type = cx.retypes.changes.iter().any(|change| change.to.namespace.is_some());
+    to_user_type
+        && cx.desired.definition::<Constraint>(&object.address).is_some_and(
+            |desired| match &desired.rule {
+                Rule::Check { expression: wanted, .. } => {
+                    !reconcile_sql::spelling::same(expression, wanted)
+                }
+                _ => true,
+            },
+        )
 }

@@ -1,0 +1,91 @@
+//! What a person should know, and what a person has to approve.
+
+use std::collections::BTreeSet;
+
+use reconcile_catalog::Address;
+use reconcile_kinds::Refusal;
+
+use crate::planner::Planner;
+use crate::step::Warning;
+
+impl Planner<'_> {
+    /// Gathers the warnings of the steps, and those about whoever follows this server.
+    pub(crate) fn warn(&mut self) {
+        let mut locked = BTreeSet::new();
+        for node in &self.graph.nodes {
+            for action in &node.actions {
+                self.out.touched.insert(action.address.clone());
+                locked.extend(
+                    action
+                        .locks
+                        .iter()
+                        .filter(|l| l.level.blocks_readers())
+                        .map(|l| l.relation.clone()),
+                );
+                let warn = |text: &String| Warning {
+                    address: Some(action.address.clone()),
+                    text: text.clone(),
+                };
+                self.out.warnings.extend(action.warnings.iter().map(warn));
+            }
+        }
+        let facts = self.inputs.facts;
+        for relation in locked.intersection(&facts.published) {
+            self.out.warnings.push(Warning {
+                address: None,
+                text: format!(
+                    "{relation} is published: logical replication does not carry DDL, so change the subscribers first"
+                ),
+            });
+        }
+        if !locked.is_empty() && !facts.followers.is_empty() {
+            self.out.warnings.push(Warning {
+                address: None,
+                text: format!(
+                    "ACCESS EXCLUSIVE locks are replayed on standbys, whose readers wait too: {}",
+                    facts.followers.join(", ")
+                ),
+            });
+        }
+    }
+
+    /// Refuses what loses data or stalls for too long, unless it is approved.
+    pub(crate) fn demand_approvals(&mut self) {
+        let approvals = self.inputs.approvals;
+        let approved =
+            |patterns: &[String], address: &Address| patterns.iter().any(|p| address.matches(p));
+        for batch in &mut self.out.batches {
+            for step in &mut batch.steps {
+                let Some(loses) = &step.loses else { continue };
+                if !step.addresses.iter().all(|a| approved(&approvals.drop, a)) {
+                    let address = step.addresses[0].clone();
+                    let reason = format!("loses {loses}; approve it with --allow-drop {address}");
+                    self.out.refusals.push(Refusal::new(&address, reason));
+                } else if !approvals.only_if_empty {
+                    step.guards.clear();
+                }
+            }
+            let limit = self.inputs.limits.max_stall;
+            if batch.stall > limit {
+                let heavy = batch
+                    .steps
+                    .iter()
+                    .max_by_key(|s| (s.work.clone(), std::cmp::Reverse(s.number)));
+                let Some(address) = heavy.map(|s| s.addresses[0].clone()) else { continue };
+                if !batch
+                    .steps
+                    .iter()
+                    .any(|s| s.addresses.iter().any(|a| approved(&approvals.stall, a)))
+                {
+                    let reason = format!(
+                        "may stall clients for {:.1} s, more than --max-stall {:.1} s allows; approve it with \
+                         --allow-stall {address}, or do it at a quiet time",
+                        batch.stall.as_secs_f64(),
+                        limit.as_secs_f64()
+                    );
+                    self.out.refusals.push(Refusal::new(&address, reason));
+                }
+            }
+        }
+    }
+}
