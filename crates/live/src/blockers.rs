@@ -5,6 +5,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use reconcile_sql::lex::{Token, TokenKind, tokens};
 use reconcile_sql::{LockLevel, QName, quote_literal};
 
 use crate::connect::Session;
@@ -58,7 +59,7 @@ impl fmt::Display for Blocker {
         }
         match &self.query {
             Some(query) => {
-                let line = query.split_whitespace().collect::<Vec<_>>().join(" ");
+                let line = without_literals(query);
                 let short: String = line.chars().take(120).collect();
                 let more = if short.len() < line.len() { "…" } else { "" };
                 write!(f, ": {short}{more}")
@@ -67,6 +68,17 @@ impl fmt::Display for Blocker {
             None => Ok(()),
         }
     }
+}
+
+/// A statement in one line, its string literals left out: one of them may be a password.
+fn without_literals(query: &str) -> String {
+    let shown = |token: Token<'_>| match token.kind {
+        TokenKind::Text => "'…'".to_owned(),
+        TokenKind::Space => " ".to_owned(),
+        _ => token.text.to_owned(),
+    };
+    let line: String = tokens(query).into_iter().map(shown).collect();
+    line.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// pg_locks' word for a mode (`src/backend/storage/lmgr/lock.c`, `lock_mode_names`).
@@ -208,6 +220,12 @@ fn read(row: &TextRow) -> Option<Blocker> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn literals_are_not_shown() {
+        let sql = "ALTER ROLE x\n  PASSWORD 'se''cret' /* 'also' */ VALID UNTIL $t$2030$t$";
+        assert_eq!(without_literals(sql), "ALTER ROLE x PASSWORD '…' VALID UNTIL '…'");
+    }
 
     #[test]
     fn conflicts_are_mutual() {

@@ -126,7 +126,12 @@ fn merge(drafts: Vec<Draft>) -> Vec<Draft> {
     let mut out: Vec<Draft> = Vec::new();
     for draft in drafts {
         match out.last_mut() {
-            Some(last) if last.head.is_some() && last.head == draft.head => {
+            Some(last)
+                if last.head.is_some()
+                    && last.head == draft.head
+                    && last.step.loses.is_none()
+                    && draft.step.loses.is_none() =>
+            {
                 last.clauses.extend(draft.clauses);
                 last.step.take(draft.step);
             }

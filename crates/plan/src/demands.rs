@@ -61,7 +61,10 @@ impl Planner<'_> {
                     let address = step.addresses[0].clone();
                     let reason = format!("loses {loses}; approve it with --allow-drop {address}");
                     self.out.refusals.push(Refusal::new(&address, reason));
-                } else if !approvals.only_if_empty {
+                } else if approvals.only_if_empty {
+                    // The guards see to it that nothing is there to be lost.
+                    (step.loses, step.irreversible) = (None, None);
+                } else {
                     step.guards.clear();
                 }
             }
@@ -78,14 +81,19 @@ impl Planner<'_> {
                     .any(|s| s.addresses.iter().any(|a| approved(&approvals.stall, a)))
                 {
                     let reason = format!(
-                        "may stall clients for {:.1} s, more than --max-stall {:.1} s allows; approve it with \
+                        "may stall clients for {} s, more than --max-stall {} s allows; approve it with \
                          --allow-stall {address}, or do it at a quiet time",
-                        batch.stall.as_secs_f64(),
-                        limit.as_secs_f64()
+                        seconds(batch.stall),
+                        seconds(limit)
                     );
                     self.out.refusals.push(Refusal::new(&address, reason));
                 }
             }
         }
     }
+}
+
+/// Seconds to a tenth; a bound is never shown as less than it is.
+fn seconds(duration: std::time::Duration) -> String {
+    format!("{:.1}", (duration.as_secs_f64() * 10.0).ceil() / 10.0)
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use reconcile_catalog::{Address, Catalog, Object, PropertyChange};
 use reconcile_diff::{Change, Difference};
 use reconcile_kinds::{Alteration, Cx, Facts, How, Kind, Refusal, Replacement, kind};
-use reconcile_sql::ServerVersion;
+use reconcile_sql::{QName, ServerVersion};
 
 use crate::batch::batches;
 use crate::disturb::Disturbances;
@@ -130,6 +130,7 @@ impl Planner<'_> {
         disturbances.apply(self);
         self.order_by_dependencies();
         self.remove_orphans(&disturbances);
+        self.forget_locks_on_what_is_new();
         for node in &mut self.graph.nodes {
             // What only the database knows has no order of its own: it was read as it came.
             let object = self.inputs.desired.get(&node.address);
@@ -143,6 +144,22 @@ impl Planner<'_> {
         self.out.refusals.dedup();
         self.out.warnings.sort();
         self.out.warnings.dedup();
+    }
+
+    /// Nobody waits for a relation that the plan makes.
+    fn forget_locks_on_what_is_new(&mut self) {
+        let made: BTreeSet<QName> = self
+            .out
+            .changes
+            .iter()
+            .filter_map(|change| match (change, change.address().path()) {
+                (Change::Create(_), [namespace, name]) => Some(QName::new(namespace, name)),
+                _ => None,
+            })
+            .collect();
+        for action in self.graph.nodes.iter_mut().flat_map(|node| &mut node.actions) {
+            action.locks.retain(|lock| !made.contains(&lock.relation));
+        }
     }
 
     fn change(&mut self, change: &Change, disturbances: &Disturbances) {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reconcile_kinds::{Facts, Work};
 
-use crate::step::Batch;
+use crate::step::{Batch, Step};
 
 /// How long a plan may wait and be waited for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,7 +59,11 @@ pub(crate) fn estimate(work: &Work, facts: &Facts) -> Duration {
 
 /// Fills in the bounds of a batch whose steps and locks are known.
 pub(crate) fn bound(batch: &mut Batch, limits: &Limits, facts: &Facts) {
-    batch.estimate = batch.steps.iter().map(|s| estimate(&s.work, facts)).sum();
+    // A proof reads the rows before and after.
+    let proofs = |s: &Step| -> Duration {
+        s.proofs.iter().map(|p| estimate(&Work::Scan(p.relation.clone()), facts) * 2).sum()
+    };
+    batch.estimate = batch.steps.iter().map(|s| estimate(&s.work, facts) + proofs(s)).sum();
     batch.lock_timeout = limits.lock_timeout;
     let waited_for = batch.locks.iter().filter(|l| l.level.blocks_writers()).count();
     if waited_for == 0 {

@@ -3,8 +3,10 @@
 use clap::{Args, ValueEnum};
 
 use reconcile_kinds::gate::Test;
+use reconcile_live::connect::Session;
 use reconcile_live::probe::Failed;
 use reconcile_report::{ProbeFailure, Verdict, gate_json, gate_text};
+use reconcile_sql::quote_literal;
 
 use crate::args::{Global, ModelPaths};
 use crate::derive;
@@ -67,7 +69,10 @@ pub(crate) async fn run(args: &Gate, global: &Global, output: &Output) -> Result
     let mut opened = Side::of(global, output)?.open(global, true, output).await?;
     let derived =
         derive::derive(&mut opened.session, &model, &derive::options(global, None)?).await?;
-    let role = args.app_role.clone().unwrap_or_else(|| derived.snapshot.facts.current_role.clone());
+    let role = match &args.app_role {
+        Some(role) => known_role(&mut opened.session, role).await?,
+        None => derived.snapshot.facts.current_role.clone(),
+    };
     let judged = reconcile_plan::gate(
         &derived.difference,
         &derived.desired,
@@ -103,4 +108,18 @@ fn failure(failed: Failed) -> ProbeFailure {
         error: failed.error.map(|e| format!("{} ({})", e.message, e.sqlstate)),
         statement,
     }
+}
+
+/// Demands that a role exists: a privilege of a role that does not is no question.
+async fn known_role(session: &mut Session, role: &str) -> Result<String, Failure> {
+    let sql = format!("SELECT 1 FROM pg_catalog.pg_roles WHERE rolname = {}", quote_literal(role));
+    let rows = session.send(&sql).await.map_err(Trouble::from)?;
+    if rows.is_empty() {
+        let trouble =
+            Trouble::new("role", format!("there is no role {role} in this database's server"));
+        return Err(trouble
+            .help("--app-role takes the role that the application logs in as, as \\du shows it.")
+            .into());
+    }
+    Ok(role.to_owned())
 }

@@ -121,7 +121,15 @@ impl<'a> Steps<'a> {
         }
         retype.preflights.extend(data::unfit(self.address, from, to, self.cx));
         if matches!(work, Work::Rewrite(_)) {
-            retype.proofs.extend(data::histogram(self.address, from, to));
+            let size = self.cx.size(&self.table).map_or(0, |size| size.bytes);
+            let proof = data::histogram(self.address, from, to);
+            if size <= data::COMPARED {
+                retype.proofs.extend(proof);
+            } else if proof.is_some() {
+                retype.warnings.push(
+                    "the table is too large to compare its values before and after while it is locked".to_owned(),
+                );
+            }
         }
         // The default keeps a cast to the old type unless it is taken away before.
         let mut actions = Vec::new();

@@ -113,6 +113,9 @@ fn enum_labels<'a>(ty: &SqlType, cx: &'a Cx<'_>) -> Option<&'a [String]> {
     found.map(|e| e.labels.as_slice())
 }
 
+/// Up to this size of a table its values are compared before and after, under the locks.
+pub(super) const COMPARED: u64 = 64 << 20;
+
 /// The number of rows of each value, as text, before and after; only for types whose text stays.
 pub(super) fn histogram(address: &Address, from: &SqlType, to: &SqlType) -> Option<Proof> {
     let keeps_text = |t: &SqlType| {

@@ -42,9 +42,10 @@ pub(crate) fn react_to_query(
     }
     let mut warnings = Vec::new();
     if order_changes && read.sorts {
-        warnings.push(format!(
-            "{address} sorts by the column: enum order becomes the order of the new type"
-        ));
+        warnings.push(
+            "it sorts by the column, and the order of the old type becomes that of the new one"
+                .to_owned(),
+        );
     }
     Reaction::Rebuild { warnings }
 }
