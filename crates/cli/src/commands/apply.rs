@@ -87,6 +87,9 @@ pub(crate) async fn run(
     if !derived.plan.refusals.is_empty() {
         return Err(execute::refusals(&derived));
     }
+    if let Some(stamp) = stamp.as_ref().filter(|_| stamp_to_move) {
+        output.result(&execute::moves(stamp))?;
+    }
     if derived.plan.batches.is_empty() && !stamp_to_move {
         return Ok(Exit::Done);
     }

@@ -75,6 +75,10 @@ pub(crate) async fn run(
     let from = [format!("the journal: what was there before run {} of {}", run.id, run.started)];
     let of = derive::preview(&opened, &from, &derived);
     output.result(&preview(&of, output.style))?;
+    let stamp = run.stamp.as_ref().map(|(from, to)| Stamp { from: to.clone(), to: from.clone() });
+    if let Some(stamp) = &stamp {
+        output.result(&execute::moves(stamp))?;
+    }
     if !derived.plan.refusals.is_empty() {
         return Err(execute::refusals(&derived));
     }
@@ -92,7 +96,7 @@ pub(crate) async fn run(
         derived: &derived,
         mark,
         model_digest: format!("rollback of run {}", run.id),
-        stamp: run.stamp.as_ref().map(|(from, to)| Stamp { from: to.clone(), to: from.clone() }),
+        stamp,
         undoes: Some(run.id),
         wait: args.wait,
         lifted,
