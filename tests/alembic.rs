@@ -4,9 +4,11 @@
 //! there is no python3, or no way to PyPI, the test is skipped aloud; with
 //! `RECONCILE_REQUIRE_ALEMBIC=1` it fails instead.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use common::{Case, DONE, REFUSED, dump, execute, on, root, scalar};
@@ -58,7 +60,7 @@ impl Said {
     }
 }
 
-async fn python(folder: &PathBuf, url: &str, program: &str, arguments: &[&str]) -> Said {
+async fn python(folder: &Path, url: &str, program: &str, arguments: &[&str]) -> Said {
     let mut command = Command::new(folder.join("bin").join(program));
     command.args(arguments).current_dir(root()).env("DATABASE_URL", url).stdin(Stdio::null());
     command.env("PYTHONDONTWRITEBYTECODE", "1");

@@ -1,5 +1,7 @@
 //! Every state in which the database is met comes to the model, and nothing else of it changes.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::BTreeSet;

@@ -1,6 +1,8 @@
 //! Killed, cut off or thrown out at every boundary, and applied again: the work is finished, and
 //! the result is that of an undisturbed apply.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::process::Stdio;

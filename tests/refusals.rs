@@ -1,5 +1,7 @@
 //! What is refused is refused with its reason before anything is touched.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::cases::{Outcome, outcomes};

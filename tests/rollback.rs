@@ -1,5 +1,7 @@
 //! Rollback: back to where the last apply began, or not at all.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use common::{Case, DIFFERENT, DONE, REFUSED, cases, dump, execute, on, rows, scalar};

@@ -42,6 +42,12 @@ pub(crate) async fn rows(database: &Database, columns: &Columns) -> Rows {
 }
 
 async fn of_relation(connection: &mut PgConnection, relation: &str, columns: &[String]) -> String {
+    let literal = relation.replace('\'', "''");
+    let filled =
+        format!("SELECT relispopulated::text FROM pg_class WHERE oid = '{literal}'::regclass");
+    if scalar(connection, &filled).await == "false" {
+        return "never filled".to_owned();
+    }
     let values: Vec<String> = columns.iter().map(|column| format!("{column}::text")).collect();
     // Not the rows of children: they are relations of their own. (ONLY is allowed on both kinds.)
     let sql = format!(
