@@ -107,6 +107,7 @@ pub(crate) const CASES: &[(&str, Outcome)] = &[
             "function in 5 rows",
         ]),
     ),
+    ("variants/through_queries", exactly(29)),
     (
         "variants/two_parents",
         Refused(&[

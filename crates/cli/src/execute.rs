@@ -117,7 +117,10 @@ pub(crate) async fn allowed(
 
 /// Says that a revision moves, and when.
 pub(crate) fn moves(stamp: &Stamp) -> String {
-    format!("\nThe last transaction also moves alembic_version from {} to {}.", stamp.from, stamp.to)
+    format!(
+        "\nThe last transaction also moves alembic_version from {} to {}.",
+        stamp.from, stamp.to
+    )
 }
 
 /// Asks whether to go on, unless that has been said.

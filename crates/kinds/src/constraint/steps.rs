@@ -87,16 +87,18 @@ impl Kind for ConstraintKind {
             return Ok(Vec::new());
         }
         let work = if cx.is_new(&table) { Work::Catalog } else { Work::Scan(target.table.clone()) };
-        let mut at_once = target.add(work);
-        at_once.preflights = data::violations(target.address, target.rule, cx);
+        let mut at_once = if target.rule.validated {
+            let mut add = target.add(work);
+            add.preflights = data::violations(target.address, target.rule, cx);
+            add
+        } else {
+            // It never spoke of the rows that are there.
+            target.add_not_valid(target.address.name())
+        };
         if cx.is_rewritten(&table) && !matches!(target.rule.rule, Rule::ForeignKey { .. }) {
             return Ok(vec![Stage::with(&table, vec![at_once.working(Work::Catalog)])]);
         }
         if how == How::Within || cx.is_new(&table) {
-            let mut at_once = at_once;
-            if !target.rule.validated {
-                at_once = target.add_not_valid(target.address.name());
-            }
             return Ok(vec![Stage::transaction(vec![at_once])]);
         }
         let preflights = std::mem::take(&mut at_once.preflights);
