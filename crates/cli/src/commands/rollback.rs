@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use clap::Args;
-use reconcile_catalog::{Address, Catalog};
+use reconcile_catalog::{Address, Catalog, Object};
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveOptions, Derived, derive_from};
 use reconcile_live::introspect::introspect;
@@ -151,19 +151,49 @@ async fn back(
     derived.map_err(|error| Trouble::from(error).into())
 }
 
-/// A catalog with some of its objects as they were before; what was not there is forbidden.
+/// A catalog with some of its objects as they were before; what was not there is forbidden, unless
+/// it is one of them under a new name.
 fn overlaid(live: &Catalog, saved: &[Saved]) -> Catalog {
     let replaced: BTreeSet<&Address> = saved.iter().map(|saved| &saved.address).collect();
     let mut desired = Catalog::new();
     let kept = live.objects().filter(|object| !replaced.contains(&object.address)).cloned();
-    for object in kept.chain(saved.iter().filter_map(|saved| saved.object.clone())) {
+    let mut renamed = BTreeSet::new();
+    let restored = saved.iter().filter_map(|saved| saved.object.clone()).map(|mut object| {
+        if let Some(now) = present_name(&object, live, saved) {
+            object.renamed_from = Some(now.name().to_owned());
+            renamed.insert(now);
+        }
+        object
+    });
+    for object in kept.chain(restored) {
         // Addresses are unique on both sides, and the two have none in common.
         let _ = desired.insert(object);
     }
-    for gone in saved.iter().filter(|saved| saved.object.is_none()) {
+    for gone in
+        saved.iter().filter(|saved| saved.object.is_none() && !renamed.contains(&saved.address))
+    {
         desired.forbid(gone.address.clone());
     }
     desired
+}
+
+/// The address that an object has today, if it was renamed: what was not there before, stands
+/// beside it and is the same to the letter, can only be it.
+fn present_name(before: &Object, live: &Catalog, saved: &[Saved]) -> Option<Address> {
+    if live.contains(&before.address) || before.parent.is_none() {
+        return None;
+    }
+    let definition = before.definition.to_json();
+    let mut same =
+        saved.iter().filter(|s| s.object.is_none()).filter_map(|s| live.get(&s.address)).filter(
+            |now| {
+                now.address.kind() == before.address.kind()
+                    && now.parent == before.parent
+                    && now.definition.to_json() == definition
+            },
+        );
+    let found = same.next()?.address.clone();
+    same.next().is_none().then_some(found)
 }
 
 /// Asks the guards of the drops before anything is touched; each is asked again under its lock.

@@ -3,7 +3,7 @@
 use reconcile_catalog::{Address, Object};
 use reconcile_sql::ident::fit;
 use reconcile_sql::lex::significant;
-use reconcile_sql::{LockLevel, QName, quote_ident};
+use reconcile_sql::{LockLevel, QName, quote_ident, quote_literal};
 
 use super::casts::{Conversion, using};
 use super::steps::{convert, heirs, name_of, retyped_default};
@@ -40,19 +40,21 @@ impl<'a> Steps<'a> {
             ));
         }
         let retyped = self.change.of("type").is_some() || self.change.of("collation").is_some();
+        let identity = self.change.of("identity").is_some();
+        if retyped && self.follows_parent() {
+            return Ok(Vec::new());
+        }
         let mut stages = Vec::new();
+        // An identity column has no default and no nulls: identity goes first and comes last.
+        if identity && self.desired.identity.is_none() {
+            stages.push(Stage::transaction(self.identity()));
+        }
         if retyped {
-            if self.follows_parent() {
-                return Ok(Vec::new());
-            }
             stages.push(self.retype()?);
         } else if self.change.of("default").is_some() {
             stages.push(Stage::transaction(
                 self.set_default(self.desired.default.as_deref(), &self.address.short()),
             ));
-        }
-        if self.change.of("identity").is_some() {
-            stages.push(Stage::transaction(vec![self.identity()]));
         }
         if self.change.of("nullable").is_some() {
             if self.desired.nullable {
@@ -62,6 +64,9 @@ impl<'a> Steps<'a> {
             } else {
                 stages.extend(self.set_not_null());
             }
+        }
+        if identity && self.desired.identity.is_some() {
+            stages.push(Stage::transaction(self.identity()));
         }
         Ok(stages)
     }
@@ -251,21 +256,44 @@ impl<'a> Steps<'a> {
         heirs(self.address, self.cx).iter().filter_map(own).collect()
     }
 
-    fn identity(&self) -> Action {
+    fn identity(&self) -> Vec<Action> {
         let name = self.address.short();
         match (self.live.identity, self.desired.identity) {
-            (None, Some(identity)) => self.clause(
-                &format!("ADD {}", identity.sql()),
-                format!("make {name} an identity column"),
-            ),
+            (None, Some(identity)) => {
+                let add = self.clause(
+                    &format!("ADD {}", identity.sql()),
+                    format!("make {name} an identity column"),
+                );
+                // The new sequence starts at 1, whatever the rows hold.
+                // A serial column has an older sequence of its own: pg_get_serial_sequence names that.
+                let sql = format!(
+                    "SELECT setval((SELECT d.objid::regclass FROM pg_depend d JOIN pg_attribute a \
+                     ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid \
+                     WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'i' \
+                     AND d.refobjid = {}::regclass AND a.attname = {}), \
+                     coalesce(max({column}), 0) + 1, false) FROM {}",
+                    quote_literal(&self.table.to_string()),
+                    quote_literal(self.address.name()),
+                    self.table,
+                    column = self.column,
+                );
+                let start = Action::new(
+                    self.address,
+                    format!("let {name} go on after its largest value"),
+                    Sql::Statement(sql),
+                )
+                .locking(self.table.clone(), LockLevel::AccessExclusive)
+                .working(Work::Scan(self.table.clone()));
+                vec![add, start]
+            }
             (Some(_), Some(identity)) => {
                 let words = identity.sql().trim_end_matches(" AS IDENTITY");
-                self.clause(
+                vec![self.clause(
                     &format!("SET {words}"),
                     format!("let {name} be {}", words.to_lowercase()),
-                )
+                )]
             }
-            (_, None) => self.clause("DROP IDENTITY", format!("make {name} a plain column")),
+            (_, None) => vec![self.clause("DROP IDENTITY", format!("make {name} a plain column"))],
         }
     }
 

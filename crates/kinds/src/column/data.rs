@@ -86,7 +86,31 @@ pub(super) fn unfit(
             complaint(&format!("is out of the range of {to}")),
         ));
     }
+    if loses_digits(from, to) {
+        let condition = format!("(({name}::{to})::{from}) IS DISTINCT FROM {name}");
+        let why = format!("would not survive the change to {to}");
+        return Some(values_where(&table, &name, &condition, complaint(&why)));
+    }
     input_is_valid(&table, &name, from, to, cx.version)
+}
+
+/// Whether a cast between two numbers or two times can round or cut a value without an error.
+fn loses_digits(from: &SqlType, to: &SqlType) -> bool {
+    const NUMBERS: &[&str] =
+        &["smallint", "integer", "bigint", "numeric", "real", "double precision"];
+    const TIMES: &[&str] = &["timestamp", "timestamptz", "date", "time", "timetz"];
+    let both =
+        |names: &[&str]| names.contains(&from.name.as_str()) && names.contains(&to.name.as_str());
+    let built_in = from.is_built_in() && to.is_built_in();
+    let exact = from.name == to.name && to.modifiers.is_none();
+    let whole = matches!(from.name.as_str(), "smallint" | "integer" | "bigint");
+    let holds_whole = matches!(to.name.as_str(), "integer" | "bigint")
+        || (to.name == "numeric" && to.modifiers.is_none());
+    let zone_only = matches!(
+        (from.name.as_str(), to.name.as_str()),
+        ("timestamp", "timestamptz") | ("timestamptz", "timestamp")
+    ) && to.modifiers.is_none();
+    built_in && (both(NUMBERS) || both(TIMES)) && !exact && !(whole && holds_whole) && !zone_only
 }
 
 /// From 16 on the server can say whether a text is a value of a type.

@@ -2,11 +2,12 @@
 
 use reconcile_catalog::Address;
 use reconcile_sql::lex::significant;
-use reconcile_sql::{QName, quote_ident};
+use reconcile_sql::{QName, SqlType, quote_ident};
 
 use super::{Constraint, Rule, table_of};
 use crate::Cx;
 use crate::column::{Column, data::values_where};
+use crate::enum_type::EnumType;
 use crate::step::Preflight;
 use crate::table::{self, relation};
 
@@ -58,7 +59,10 @@ fn check(address: &Address, expression: &str, cx: &Cx<'_>) -> Option<Preflight> 
         }
         let quoted = quote_ident(plain);
         let there = cx.live.definition::<Column>(&object.address);
-        if there.is_some_and(|live| live.ty != column.ty) && is_new_type(column, cx) {
+        // A child's column follows its parent's.
+        let followed = cx.retypes.of(&object.address).map(|change| Column::new(change.to.clone()));
+        let column = followed.as_ref().unwrap_or(column);
+        if is_unknown(&column.ty, there, cx) {
             return None; // The statement itself will tell: nobody can ask about it before.
         }
         outputs.push(match there {
@@ -94,13 +98,16 @@ fn check(address: &Address, expression: &str, cx: &Cx<'_>) -> Option<Preflight> 
     })
 }
 
-/// Whether the type of a column is one that the plan makes.
-fn is_new_type(column: &Column, cx: &Cx<'_>) -> bool {
-    column
-        .ty
-        .namespace
-        .as_ref()
-        .is_some_and(|namespace| !cx.facts.types.contains(&QName::new(namespace, &column.ty.name)))
+/// Whether the plan makes the type of a column, or gives it labels that an expression may name.
+fn is_unknown(ty: &SqlType, there: Option<&Column>, cx: &Cx<'_>) -> bool {
+    let Some(namespace) = &ty.namespace else { return false };
+    let name = QName::new(namespace, &ty.name);
+    let address = EnumType::address(&name);
+    let labels =
+        cx.live.definition::<EnumType>(&address).zip(cx.desired.definition::<EnumType>(&address));
+    let grows = labels.is_some_and(|(live, desired)| live != desired);
+    let changes = there.is_some_and(|live| live.ty != *ty);
+    grows || (changes && !cx.facts.types.contains(&name))
 }
 
 fn duplicates(table: &QName, columns: &[String], nulls_too: bool) -> Preflight {

@@ -224,9 +224,14 @@ impl Definition for Constraint {
     }
 
     fn retyped(&self, address: &Address, retypes: &Retypes) -> Option<Arc<dyn Definition>> {
-        let Rule::Check { expression, no_inherit } = &self.rule else { return None };
-        let expression = column::retyped_expression(expression, &table_of(address), retypes)?;
-        let rule = Rule::Check { expression, no_inherit: *no_inherit };
+        let retyped = |text: &str| column::retyped_expression(text, &table_of(address), retypes);
+        let rule = match &self.rule {
+            Rule::Check { expression, no_inherit } => {
+                Rule::Check { expression: retyped(expression)?, no_inherit: *no_inherit }
+            }
+            Rule::Other { definition } => Rule::Other { definition: retyped(definition)? },
+            Rule::PrimaryKey { .. } | Rule::Unique { .. } | Rule::ForeignKey { .. } => return None,
+        };
         Some(Arc::new(Self { rule, ..self.clone() }))
     }
 

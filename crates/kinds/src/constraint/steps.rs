@@ -159,6 +159,9 @@ impl Kind for ConstraintKind {
         let target = Target::of(change.desired)?;
         let name = target.address.name();
         if change.live.get::<Constraint>().is_some_and(|c| c.inherited) {
+            if follows_parent(change, cx) {
+                return Ok(Vec::new());
+            }
             return Err(Refusal::new(
                 target.address,
                 "it comes from a parent table; change it there",
@@ -259,6 +262,11 @@ impl Kind for ConstraintKind {
             (Disturbance::Dropped, _) => Reaction::Goes,
             (Disturbance::Rebuilt, _) => Reaction::Rebuild { warnings: Vec::new() },
             (Disturbance::Retyped(_), _) if constraint.inherited => Reaction::Goes,
+            (Disturbance::Retyped(_), Rule::Other { .. })
+                if object.definition.retyped(&object.address, cx.retypes).is_some() =>
+            {
+                Reaction::Rebuild { warnings: Vec::new() }
+            }
             (Disturbance::Retyped(_), Rule::Check { expression, .. }) => {
                 let own = table_of(&object.address);
                 let changes = column::column_retypes(cx.retypes);
@@ -336,4 +344,15 @@ fn reads_anew(object: &Object, expression: &str, cx: &Cx<'_>) -> bool {
                 _ => true,
             },
         )
+}
+
+/// Whether a parent table gets the same constraint, which its children then have too.
+fn follows_parent(change: &Alteration<'_>, cx: &Cx<'_>) -> bool {
+    let table = table_of(&change.live.address);
+    let parents = cx.live.definition::<Table>(&table).map_or(&[][..], |t| &t.inherits[..]);
+    parents.iter().any(|parent| {
+        let above = Constraint::address(&Table::address(parent), change.desired.address.name());
+        let theirs = cx.desired.definition::<Constraint>(&above);
+        theirs.zip(change.desired.get::<Constraint>()).is_some_and(|(a, b)| a.rule == b.rule)
+    })
 }

@@ -48,7 +48,13 @@ pub struct Index {
     /// Whether it belongs to the index of a partitioned parent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inherited: bool,
-    /// Live side: `pg_get_indexdef`, which has everything.
+    /// Live side: whether CLUSTER goes by it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub clustered: bool,
+    /// Live side: whether it is the replica identity of its table.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub replica_identity: bool,
+    /// Live side: `pg_get_indexdef`, which has everything else.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub definition: Option<String>,
 }
@@ -108,6 +114,8 @@ impl Definition for Index {
             options,
             valid,
             inherited: _,
+            clustered: _,
+            replica_identity: _,
             definition: _,
         } = self;
         let key = |key: &Key| {

@@ -16,7 +16,7 @@ pub(super) fn query(version: ServerVersion) -> String {
     let nulls = if version.at_least(15) { "i.indnullsnotdistinct" } else { "false" };
     format!(
         "SELECT 'index' AS kind, i.indexrelid AS oid, n.nspname, c.relname, c.relkind, x.relname AS index_name, am.amname, \
-         i.indisunique, i.indisvalid AND i.indisready AND i.indislive AS valid, {nulls} AS nulls_not_distinct, \
+         i.indisunique, i.indisclustered, i.indisreplident, i.indisvalid AND i.indisready AND i.indislive AS valid, {nulls} AS nulls_not_distinct, \
          pg_get_indexdef(i.indexrelid) AS definition, pg_get_expr(i.indpred, i.indrelid) AS predicate, \
          array_to_json(x.reloptions)::text AS options, x.relispartition AS inherited, \
          (SELECT json_agg(json_build_object( \
@@ -86,6 +86,8 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
         options: Some(words(row, "options")?),
         valid: flag(row, "valid"),
         inherited: flag(row, "inherited"),
+        clustered: flag(row, "indisclustered"),
+        replica_identity: flag(row, "indisreplident"),
         definition: row.get("definition").map(str::to_owned),
     };
     let address = Index::address(&relation, required(row, "index_name")?);

@@ -16,6 +16,8 @@ pub(super) fn create(index: &Index, name: &str, relation: &QName, concurrently: 
         options,
         valid: _,
         inherited: _,
+        clustered: _,
+        replica_identity: _,
         definition: _,
     } = index;
     let unique = if *unique { "UNIQUE " } else { "" };

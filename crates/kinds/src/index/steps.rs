@@ -156,7 +156,11 @@ impl Kind for IndexKind {
                     .preflights
                     .extend(duplicates(&relation(address), index).filter(|_| !relation_is_new));
             }
-            return Ok(vec![Stage::transaction(vec![action])]);
+            // What is restored says itself what it was; a model does not.
+            let there = cx.live.definition::<Index>(address).filter(|_| index.definition.is_none());
+            let mut actions = vec![action];
+            actions.extend(roles(address, there.or(Some(index))));
+            return Ok(vec![Stage::transaction(actions)]);
         }
         Ok(vec![build(address, index, address.name())])
     }
@@ -197,7 +201,12 @@ impl Kind for IndexKind {
         if is_partitioned(address, cx) {
             let drop = self.drop(change.live, How::Within, cx)?;
             let create = create_within(address, index, cx);
-            let actions = drop.into_iter().flat_map(|s| s.actions).chain([create]).collect();
+            let actions = drop
+                .into_iter()
+                .flat_map(|s| s.actions)
+                .chain([create])
+                .chain(roles(address, change.live.get()))
+                .collect();
             return Ok(vec![Stage::transaction(actions)]);
         }
         let successor = fit(name, SUCCESSOR);
@@ -218,6 +227,7 @@ impl Kind for IndexKind {
         let mut swap = self.drop(change.live, How::Within, cx)?;
         let rename = rename(address, &QName::new(address.namespace(), &successor), name);
         swap.push(Stage::transaction(vec![rename]));
+        swap.push(Stage::transaction(roles(address, change.live.get())));
         stages.push(Stage::transaction(swap.into_iter().flat_map(|s| s.actions).collect()));
         Ok(stages)
     }
@@ -291,4 +301,28 @@ fn rename(address: &Address, from: &QName, to: &str) -> Action {
     let sql = Sql::Statement(format!("ALTER INDEX {from} RENAME TO {}", quote_ident(to)));
     // From 12 on it locks the index only, in SHARE UPDATE EXCLUSIVE mode.
     Action::new(address, format!("rename index {} to {to}", quote_ident(&from.name)), sql)
+}
+
+/// What a table says of its index, and loses with it: the replica identity, the order of CLUSTER.
+fn roles(address: &Address, index: Option<&Index>) -> Vec<Action> {
+    let Some(index) = index else { return Vec::new() };
+    let table = relation(address);
+    let name = quote_ident(address.name());
+    let mut actions = Vec::new();
+    if index.replica_identity {
+        let summary = format!("let {} be the replica identity again", address.name());
+        let sql =
+            Sql::Statement(format!("ALTER TABLE {table} REPLICA IDENTITY USING INDEX {name}"));
+        actions.push(
+            Action::new(address, summary, sql).locking(table.clone(), LockLevel::AccessExclusive),
+        );
+    }
+    if index.clustered {
+        let summary = format!("let CLUSTER go by {} again", address.name());
+        let sql = Sql::Statement(format!("ALTER TABLE {table} CLUSTER ON {name}"));
+        actions.push(
+            Action::new(address, summary, sql).locking(table, LockLevel::ShareUpdateExclusive),
+        );
+    }
+    actions
 }

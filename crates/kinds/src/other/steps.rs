@@ -66,8 +66,22 @@ impl Kind for OtherKind {
         let Some(other) = object.get::<Other>() else { return Reaction::Keep };
         let on_column = disturbed.get::<Column>().is_some();
         match (by, other.class.as_str()) {
-            // ALTER TYPE carries statistics on plain columns along.
-            (Disturbance::Retyped(_), "pg_statistic_ext") => Reaction::Keep,
+            // ALTER TYPE carries statistics on plain columns along. An expression that names the old
+            // type is left without an operator.
+            (Disturbance::Retyped(change), "pg_statistic_ext") => {
+                let names_type = object.depends_on.iter().any(|target| {
+                    Some(target.namespace()) == change.from.namespace.as_deref()
+                        && target.name() == change.from.name
+                });
+                if names_type && on_column {
+                    Reaction::Refuse(format!(
+                        "{} is over an expression that names the old type; drop it first and make it again afterwards",
+                        other.description
+                    ))
+                } else {
+                    Reaction::Keep
+                }
+            }
             // A whole table in a publication is no obstacle; a column list or row filter is.
             (Disturbance::Retyped(_), _) if !on_column => Reaction::Keep,
             (Disturbance::Retyped(_), "pg_publication_rel") => Reaction::Refuse(format!(

@@ -10,13 +10,14 @@ use crate::read::{ObjectId, ReadError, Reader, Row, flag, id, required, user_rel
 use crate::table::Table;
 use crate::view::View;
 
+/// Up to 14 the clones on partitions count as internal.
 pub(super) fn query() -> String {
     let user = user_relation("'r', 'p', 'v'");
     format!(
         "SELECT 'trigger' AS kind, t.oid, n.nspname, c.relname, c.relkind, t.tgname, t.tgenabled, \
          pg_get_triggerdef(t.oid) AS definition, t.tgparentid <> 0 AS inherited \
          FROM pg_trigger t JOIN pg_class c ON c.oid = t.tgrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE NOT t.tgisinternal AND {user}"
+         WHERE (NOT t.tgisinternal OR (t.tgparentid <> 0 AND t.tgconstraint = 0)) AND {user}"
     )
 }
 

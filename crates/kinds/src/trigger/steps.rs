@@ -50,7 +50,11 @@ impl Kind for TriggerKind {
         })
     }
 
-    fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+    fn create(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        if object.get::<Trigger>().is_some_and(|t| t.inherited) {
+            let state = clone_state(object, cx).map(|state| set_state(&object.address, state));
+            return Ok(state.map(|action| Stage::transaction(vec![action])).into_iter().collect());
+        }
         let address = &object.address;
         let Some(trigger) = object.get::<Trigger>().filter(|t| !t.inherited) else {
             return Ok(Vec::new());
@@ -65,21 +69,7 @@ impl Kind for TriggerKind {
             .locking(table.clone(), LockLevel::ShareRowExclusive),
         ];
         if trigger.enabled != Enabled::Origin {
-            let clause =
-                format!("{} TRIGGER {}", trigger.enabled.sql(), quote_ident(address.name()));
-            let summary = format!(
-                "{} trigger {} as it was",
-                trigger.enabled.sql().to_lowercase(),
-                address.name()
-            );
-            actions.push(
-                Action::new(
-                    address,
-                    summary,
-                    Sql::Statement(format!("ALTER TABLE {table} {clause}")),
-                )
-                .locking(table, LockLevel::ShareRowExclusive),
-            );
+            actions.push(set_state(address, trigger.enabled));
         }
         Ok(vec![Stage::transaction(actions)])
     }
@@ -106,10 +96,17 @@ impl Kind for TriggerKind {
         object: &Object,
         _disturbed: &Object,
         by: &Disturbance,
-        _cx: &Cx<'_>,
+        cx: &Cx<'_>,
     ) -> Reaction {
         match by {
-            _ if object.get::<Trigger>().is_some_and(|t| t.inherited) => Reaction::Goes,
+            // A clone comes again with its parent's trigger, but not in the state that it has here.
+            _ if object.get::<Trigger>().is_some_and(|t| t.inherited) => {
+                if clone_state(object, cx).is_some() && *by != Disturbance::Dropped {
+                    Reaction::Rebuild { warnings: Vec::new() }
+                } else {
+                    Reaction::Goes
+                }
+            }
             Disturbance::Dropped => {
                 Reaction::Refuse(format!("{} is for it; drop that first", object.address))
             }
@@ -118,4 +115,20 @@ impl Kind for TriggerKind {
             }
         }
     }
+}
+
+/// The state of a clone on a partition, if it is another than that of the trigger it comes from.
+fn clone_state(object: &Object, cx: &Cx<'_>) -> Option<Enabled> {
+    let own = object.get::<Trigger>()?.enabled;
+    let above = object.depends_on.iter().find_map(|parent| cx.live.definition::<Trigger>(parent));
+    (above.map_or(Enabled::Origin, |t| t.enabled) != own).then_some(own)
+}
+
+/// Sets when a trigger fires, on this relation only.
+fn set_state(address: &Address, state: Enabled) -> Action {
+    let table = relation(address);
+    let name = quote_ident(address.name());
+    let summary = format!("{} trigger {} as it was", state.sql().to_lowercase(), address.name());
+    let sql = format!("ALTER TABLE ONLY {table} {} TRIGGER {name}", state.sql());
+    Action::new(address, summary, Sql::Statement(sql)).locking(table, LockLevel::ShareRowExclusive)
 }

@@ -104,6 +104,8 @@ fn index<'a>(table: &Address, item: &Item<'a>, reader: &mut ModelReader<'a>) {
         include,
         valid: true,
         inherited: false,
+        clustered: false,
+        replica_identity: false,
         definition: None,
     };
     if index.nulls_not_distinct && !index.unique {
