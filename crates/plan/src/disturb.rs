@@ -63,7 +63,13 @@ impl Disturbances {
                     if let Some(object) = planner.inputs.live.get(address).filter(|_| heir) {
                         out.carry(planner, object, address);
                     }
-                    queue.push_back((address.clone(), Disturbance::Dropped, address.clone()));
+                    // What is part of it goes with it, and may be depended on as well.
+                    let mut parts = vec![address.clone()];
+                    while let Some(part) = parts.pop() {
+                        parts
+                            .extend(planner.inputs.live.children(&part).map(|o| o.address.clone()));
+                        queue.push_back((part, Disturbance::Dropped, address.clone()));
+                    }
                 }
                 Change::Create(_) => {}
             }
@@ -93,7 +99,17 @@ impl Disturbances {
         let parent = disturbed.parent.as_ref().filter(|_| matches!(by, Disturbance::Retyped(_)));
         let through_parent = parent.into_iter().flat_map(|p| live.dependents(p)).map(|o| (o, true));
         for (object, whole) in direct.chain(through_parent) {
-            if planner.gone.contains(&object.address) || object.address == *address {
+            if object.address == *address {
+                continue;
+            }
+            // What goes in the same plan, itself or with what it is part of, only goes first.
+            let root = live.root(&object.address);
+            if let Some(gone) =
+                [&object.address, &root].into_iter().find(|a| planner.gone.contains(*a))
+            {
+                if gone != origin {
+                    self.nested.insert((gone.clone(), origin.clone()));
+                }
                 continue;
             }
             let on = if whole {

@@ -50,9 +50,9 @@ impl Kind for TriggerKind {
         })
     }
 
-    fn create(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+    fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         if object.get::<Trigger>().is_some_and(|t| t.inherited) {
-            let state = clone_state(object, cx).map(|state| set_state(&object.address, state));
+            let state = clone_state(object).map(|state| set_state(&object.address, state));
             return Ok(state.map(|action| Stage::transaction(vec![action])).into_iter().collect());
         }
         let address = &object.address;
@@ -96,12 +96,12 @@ impl Kind for TriggerKind {
         object: &Object,
         _disturbed: &Object,
         by: &Disturbance,
-        cx: &Cx<'_>,
+        _cx: &Cx<'_>,
     ) -> Reaction {
         match by {
             // A clone comes again with its parent's trigger, but not in the state that it has here.
             _ if object.get::<Trigger>().is_some_and(|t| t.inherited) => {
-                if clone_state(object, cx).is_some() && *by != Disturbance::Dropped {
+                if clone_state(object).is_some() && *by != Disturbance::Dropped {
                     Reaction::Rebuild { warnings: Vec::new() }
                 } else {
                     Reaction::Goes
@@ -117,11 +117,9 @@ impl Kind for TriggerKind {
     }
 }
 
-/// The state of a clone on a partition, if it is another than that of the trigger it comes from.
-fn clone_state(object: &Object, cx: &Cx<'_>) -> Option<Enabled> {
-    let own = object.get::<Trigger>()?.enabled;
-    let above = object.depends_on.iter().find_map(|parent| cx.live.definition::<Trigger>(parent));
-    (above.map_or(Enabled::Origin, |t| t.enabled) != own).then_some(own)
+/// The state of a clone on a partition, if it is another than that of a trigger that was just made.
+fn clone_state(object: &Object) -> Option<Enabled> {
+    object.get::<Trigger>().map(|t| t.enabled).filter(|state| *state != Enabled::Origin)
 }
 
 /// Sets when a trigger fires, on this relation only.
