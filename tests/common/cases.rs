@@ -71,6 +71,7 @@ pub(crate) const CASES: &[(&str, Outcome)] = &[
         "variants/generated_column",
         Refused(&["column:public.messages.from_user is generated from it"]),
     ),
+    ("variants/index_roles", exactly(8)),
     ("variants/inherited", exactly(13)),
     (
         "variants/joined_with_enum",
@@ -91,6 +92,7 @@ pub(crate) const CASES: &[(&str, Outcome)] = &[
     ("variants/partition_key", Refused(&["table:public.messages is partitioned by LIST (role)"])),
     ("variants/partition_own_default", exactly(4)),
     ("variants/partitioned", exactly(17)),
+    ("variants/partition_trigger_off", exactly(8)),
     ("variants/pg_dump", Converges { steps: 42, extras: 2 }),
     ("variants/published_columns", Refused(&["in publication chat_changes names the column"])),
     ("variants/quoted_names", exactly(10)),
