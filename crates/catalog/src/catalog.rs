@@ -45,6 +45,18 @@ impl Object {
     }
 }
 
+/// For what a desired catalog is complete (`--prune`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Complete {
+    /// For the sections that it states.
+    #[default]
+    Sections,
+    /// For the namespaces that it has.
+    Namespaces,
+    /// For the database.
+    Database,
+}
+
 /// A set of objects: what is there, or what shall be there.
 #[derive(Clone, Debug, Default)]
 pub struct Catalog {
@@ -55,6 +67,10 @@ pub struct Catalog {
     absent: BTreeSet<Address>,
     /// Desired side: the sections that are stated, by parent.
     managed: BTreeSet<(Address, &'static str)>,
+    /// The first names of all addresses.
+    namespaces: BTreeSet<String>,
+    /// Desired side: for what it is complete.
+    complete: Complete,
 }
 
 impl Catalog {
@@ -72,6 +88,9 @@ impl Catalog {
             return Err(Box::new(object));
         }
         object.place = self.objects.len();
+        if !self.namespaces.contains(object.address.namespace()) {
+            self.namespaces.insert(object.address.namespace().to_owned());
+        }
         if let Some(parent) = &object.parent {
             self.children.entry(parent.clone()).or_default().insert(object.address.clone());
         }
@@ -155,6 +174,21 @@ impl Catalog {
     /// Says that a section of an object is stated in full.
     pub fn manage(&mut self, parent: Address, section: &'static str) {
         self.managed.insert((parent, section));
+    }
+
+    /// Says for what the catalog is complete.
+    pub fn set_complete(&mut self, complete: Complete) {
+        self.complete = complete;
+    }
+
+    /// For what the catalog is complete: what it does not state there is superfluous.
+    pub fn complete(&self) -> Complete {
+        self.complete
+    }
+
+    /// Whether something in this namespace is stated.
+    pub fn names(&self, namespace: &str) -> bool {
+        self.namespaces.contains(namespace)
     }
 
     /// Whether a section of an object is stated in full.

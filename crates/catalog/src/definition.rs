@@ -53,8 +53,30 @@ pub trait Definition: Any + Debug + Send + Sync {
         false
     }
 
+    /// Whether it follows from another object and has no life of its own: a column or constraint
+    /// that a partition has from its parent. A model that leaves it out says nothing about it.
+    fn is_implied(&self) -> bool {
+        false
+    }
+
+    /// Where this object is superfluous if a complete model does not state it.
+    fn pruned(&self, address: &Address) -> Pruned {
+        Pruned::In(address.namespace().to_owned())
+    }
+
     /// For the kinds: back to the concrete type.
     fn as_any(&self) -> &dyn Any;
+}
+
+/// How far a model has to be complete before what it does not state is superfluous.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Pruned {
+    /// It is never, unless its section is stated: no model declares it, or ownership and privileges.
+    Never,
+    /// Complete for this namespace.
+    In(String),
+    /// Complete for the whole database.
+    InDatabase,
 }
 
 /// One property of a definition.

@@ -12,9 +12,9 @@ mod fingerprint;
 mod retypes;
 
 pub use address::Address;
-pub use catalog::{Catalog, Object};
+pub use catalog::{Catalog, Complete, Object};
 pub use change::PropertyChange;
-pub use definition::{Definition, Property, Value};
+pub use definition::{Definition, Property, Pruned, Value};
 pub use expression::{Equivalences, Expression, Question, Scope};
 pub use fingerprint::{digest, fingerprint};
 pub use retypes::{Retype, Retypes};

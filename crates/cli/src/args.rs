@@ -27,6 +27,7 @@ pub(crate) enum Command {
     Plan(commands::plan::Plan),
     Apply(commands::apply::Apply),
     Check(commands::check::Check),
+    Inspect(commands::inspect::Inspect),
     Gate(commands::gate::Gate),
     Status(commands::status::Status),
     Rollback(commands::rollback::Rollback),
@@ -87,6 +88,13 @@ pub(crate) struct ModelPaths {
     /// Files and folders of the model
     #[arg(value_name = "MODEL", default_value = "schema/")]
     pub(crate) model: Vec<PathBuf>,
+
+    /// Take the model as complete for the namespaces that it names: what it does not state goes
+    ///
+    /// What loses nothing but itself (an index, a constraint, a view) needs no approval then; what
+    /// loses data needs --allow-drop.
+    #[arg(long)]
+    pub(crate) prune: bool,
 }
 
 /// What is approved, and how long anybody may be kept waiting.

@@ -1,7 +1,6 @@
 //! From arguments to a plan: the way that every command goes.
 
-use std::path::PathBuf;
-
+use reconcile_catalog::Complete;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveError, DeriveOptions, Derived};
 use reconcile_live::introspect::ReadOptions;
@@ -11,14 +10,15 @@ use reconcile_model::Model;
 use reconcile_plan::Limits;
 use reconcile_report::{Preview, count};
 
-use crate::args::{Approvals, Global};
+use crate::args::{Approvals, Global, ModelPaths};
 use crate::failure::Failure;
 use crate::side::Opened;
 use crate::trouble::Trouble;
 
 /// Reads the model's files.
-pub(crate) fn load(paths: &[PathBuf]) -> Result<Model, Failure> {
-    Model::load(paths).map_err(Failure::model)
+pub(crate) fn load(paths: &ModelPaths) -> Result<Model, Failure> {
+    let complete = if paths.prune { Complete::Namespaces } else { Complete::Sections };
+    Ok(Model::load(&paths.model).map_err(Failure::model)?.complete(complete))
 }
 
 /// How to derive a plan, with what was approved.

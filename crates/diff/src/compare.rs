@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use reconcile_catalog::{
-    Address, Catalog, Definition, Equivalences, Expression, Object, PropertyChange, Question,
-    Retypes, Scope, Value,
+    Address, Catalog, Complete, Definition, Equivalences, Expression, Object, PropertyChange,
+    Pruned, Question, Retypes, Scope, Value,
 };
 use reconcile_sql::spelling;
 
@@ -100,12 +100,20 @@ pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Diffe
     out.changes.extend(gone.iter().cloned().map(Change::Drop));
     for object in live.objects().filter(|o| !matches.takes(&o.address)) {
         let address = &object.address;
-        if gone.contains(address) {
+        if gone.contains(address) || object.definition.is_implied() {
             continue;
         }
         let section = object.definition.section();
         let parent = object.parent.as_ref().map(|p| matches.desired_of(p).unwrap_or(p));
-        if parent.is_some_and(|p| desired.manages(p, section)) {
+        let managed = parent.is_some_and(|p| desired.manages(p, section));
+        if superfluous(object, managed, desired) {
+            // What is part of something that goes, goes with it.
+            let with =
+                object.parent.as_ref().is_some_and(|p| gone_with(p, live, &matches, desired));
+            if !with {
+                out.changes.push(Change::Drop(address.clone()));
+            }
+        } else if managed {
             out.extra.push(address.clone());
         } else {
             out.unmanaged.push(address.clone());
@@ -114,6 +122,26 @@ pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Diffe
     out.questions = look.questions;
     out.matched = matches;
     out
+}
+
+/// Whether a live object that the desired side does not state shall go.
+fn superfluous(object: &Object, managed: bool, desired: &Catalog) -> bool {
+    match (desired.complete(), object.definition.pruned(&object.address)) {
+        (Complete::Sections, _) => false,
+        (_, Pruned::Never) => managed,
+        (Complete::Database, _) => true,
+        (Complete::Namespaces, Pruned::InDatabase) => false,
+        (Complete::Namespaces, Pruned::In(namespace)) => desired.names(&namespace),
+    }
+}
+
+/// Whether an object goes as a whole, so that its parts need no mention.
+fn gone_with(address: &Address, live: &Catalog, matches: &Matches, desired: &Catalog) -> bool {
+    let Some(object) = live.get(address).filter(|o| !matches.takes(&o.address)) else {
+        return false;
+    };
+    superfluous(object, false, desired)
+        || object.parent.as_ref().is_some_and(|p| gone_with(p, live, matches, desired))
 }
 
 /// An object whose path differs only because its parent is renamed has not moved itself.

@@ -8,17 +8,19 @@ mod check;
 mod diagnostic;
 mod files;
 mod json_schema;
+mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use reconcile_catalog::{Address, Catalog};
+use reconcile_catalog::{Address, Catalog, Complete};
 use reconcile_kinds::model::read;
 use reconcile_sql::QName;
 use reconcile_yaml::{Node, Problem, Span};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Located};
 pub use json_schema::json_schema;
+pub use write::{Files, Layout, write};
 
 use diagnostic::Source;
 
@@ -28,6 +30,7 @@ pub struct Model {
     sources: Vec<Source>,
     roots: Vec<Node>,
     places: BTreeMap<Address, Span>,
+    complete: Complete,
 }
 
 impl Model {
@@ -70,10 +73,17 @@ impl Model {
             None => BTreeMap::new(),
         };
         if problems.is_empty() {
-            Ok(Self { sources, roots, places })
+            Ok(Self { sources, roots, places, complete: Complete::default() })
         } else {
             Err(Diagnostics::of(problems, &sources))
         }
+    }
+
+    /// The same model, complete for more than its sections.
+    #[must_use]
+    pub fn complete(mut self, complete: Complete) -> Self {
+        self.complete = complete;
+        self
     }
 
     /// The desired side. `live_types` are the types that the database has beside the built-in
@@ -82,7 +92,8 @@ impl Model {
     /// # Errors
     /// Types that neither the model nor the database has.
     pub fn catalog(&self, live_types: &BTreeSet<QName>) -> Result<Catalog, Diagnostics> {
-        let reading = read(&self.roots, Some(live_types));
+        let mut reading = read(&self.roots, Some(live_types));
+        reading.catalog.set_complete(self.complete);
         if reading.problems.is_empty() {
             Ok(reading.catalog)
         } else {

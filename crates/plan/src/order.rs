@@ -99,15 +99,23 @@ fn sort<K: Ord>(
     }
     let mut ready: Vec<NodeId> = ids.iter().copied().filter(|id| pending[id] == 0).collect();
     let mut out: Vec<NodeId> = Vec::new();
-    while !ready.is_empty() {
+    loop {
+        if ready.is_empty() {
+            // What waits for each other within one transaction has no right order: the usual one.
+            let stuck = pending.iter().filter(|(_, count)| **count > 0).map(|(id, _)| *id);
+            let Some(id) = stuck.min_by_key(|&id| key(id, out.last().copied())) else { break };
+            pending.insert(id, 0);
+            ready.push(id);
+        }
         let previous = out.last().copied();
         let at = (0..ready.len()).min_by_key(|&at| key(ready[at], previous)).unwrap_or(0);
         let id = ready.swap_remove(at);
         out.push(id);
         for later in wakes.remove(&id).unwrap_or_default() {
             if let Some(count) = pending.get_mut(&later) {
-                *count -= 1;
-                if *count == 0 {
+                let waited = *count > 0;
+                *count = count.saturating_sub(1);
+                if waited && *count == 0 {
                     ready.push(later);
                 }
             }

@@ -9,9 +9,11 @@ mod node;
 mod parse;
 mod problem;
 mod scalar;
+mod write;
 
 pub use nearest::nearest;
 pub use node::{Entry, Key, Node, Span, Value};
 pub use parse::parse;
 pub use problem::{Label, Problem};
 pub use scalar::{Meaning, Scalar, Style};
+pub use write::Out;

@@ -66,7 +66,7 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let stamp = args.stamp.as_deref().map(Stamp::parse).transpose().map_err(stamp_error)?;
     let saved = args.plan.as_deref().map(read_plan).transpose()?;
-    let model = derive::load(&args.model.model)?;
+    let model = derive::load(&args.model)?;
     let files: Vec<String> = model.files().map(str::to_owned).collect();
     let options = derive::options(global, Some(&args.approvals))?;
 

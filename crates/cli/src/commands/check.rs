@@ -42,7 +42,7 @@ enum Form {
 }
 
 pub(crate) async fn run(args: &Check, global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let model = derive::load(&args.model.model)?;
+    let model = derive::load(&args.model)?;
     let mut opened = Side::of(global, output)?.open(global, true, output).await?;
     let options = derive::options(global, None)?;
     let derived = derive::derive(&mut opened.session, &model, &options).await?;

@@ -65,7 +65,7 @@ impl From<Binding> for reconcile_kinds::gate::Binding {
 }
 
 pub(crate) async fn run(args: &Gate, global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let model = derive::load(&args.model.model)?;
+    let model = derive::load(&args.model)?;
     let mut opened = Side::of(global, output)?.open(global, true, output).await?;
     let derived =
         derive::derive(&mut opened.session, &model, &derive::options(global, None)?).await?;

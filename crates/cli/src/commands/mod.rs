@@ -4,6 +4,7 @@ pub(crate) mod apply;
 pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod gate;
+pub(crate) mod inspect;
 pub(crate) mod plan;
 pub(crate) mod rollback;
 pub(crate) mod schema;
@@ -24,6 +25,7 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Apply(args) => apply::run(args, global, output, &interrupt).await,
         Command::Check(args) => interrupt.or(check::run(args, global, output)).await,
         Command::Gate(args) => interrupt.or(gate::run(args, global, output)).await,
+        Command::Inspect(args) => interrupt.or(inspect::run(args, global, output)).await,
         Command::Status(args) => interrupt.or(status::run(args, global, output)).await,
         Command::Rollback(args) => rollback::run(args, global, output, &interrupt).await,
         Command::Schema(args) => schema::run(args, output),

@@ -54,7 +54,7 @@ enum Form {
 }
 
 pub(crate) async fn run(args: &Plan, global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let model = derive::load(&args.model.model)?;
+    let model = derive::load(&args.model)?;
     let files: Vec<String> = model.files().map(str::to_owned).collect();
     let mut opened = Side::of(global, output)?.open(global, true, output).await?;
     let options = derive::options(global, Some(&args.approvals))?;

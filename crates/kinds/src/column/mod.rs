@@ -204,6 +204,10 @@ impl Definition for Column {
             .collect()
     }
 
+    fn is_implied(&self) -> bool {
+        self.inherited
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

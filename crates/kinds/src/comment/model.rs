@@ -3,21 +3,22 @@
 use std::sync::Arc;
 
 use reconcile_catalog::Object;
-use reconcile_yaml::{Entry, Style};
+use reconcile_yaml::{Entry, Out, Style};
 
 use super::Comment;
 use crate::column::model::COLUMN;
 use crate::constraint::model::{CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE};
 use crate::enum_type::model::ENUM;
 use crate::index::model::INDEX;
-use crate::model::{At, Field, ModelPart, ModelReader, Shape};
+use crate::model::{At, Field, ModelPart, ModelReader, Shape, WriteCx, Written};
+use crate::namespace::model::NAMESPACE;
 use crate::table::model::TABLE;
 
 /// Comments in a model.
 pub struct CommentModel;
 
 static FIELDS: [Field; 1] = [Field::section(
-    &[&TABLE, &COLUMN, &PRIMARY_KEY, &UNIQUE, &CHECK, &FOREIGN_KEY, &INDEX, &ENUM],
+    &[&TABLE, &COLUMN, &PRIMARY_KEY, &UNIQUE, &CHECK, &FOREIGN_KEY, &INDEX, &ENUM, &NAMESPACE],
     "comment",
     Shape::OneOf(&[Shape::Null, Shape::Text]),
     "The comment on it; an empty one means that there is none.",
@@ -51,5 +52,11 @@ impl ModelPart for CommentModel {
                 reader.declare(object, entry.key.span);
             }
         }
+    }
+
+    fn write(&self, object: &Object, _: &WriteCx<'_>) -> Option<Written> {
+        let text = Out::text(&object.get::<Comment>()?.text);
+        let written = Written { key: None, ..Written::child("comment", object) };
+        Some(written.with("comment", text).short("comment"))
     }
 }

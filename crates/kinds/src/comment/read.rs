@@ -11,7 +11,8 @@ use crate::read::{ObjectId, ReadError, Reader, Row, parsed, required};
 pub(super) fn query() -> String {
     "SELECT 'comment' AS kind, d.classoid::int8 AS class, d.objoid::int8 AS oid, d.objsubid AS sub, d.description, a.attname \
      FROM pg_description d LEFT JOIN pg_attribute a ON d.classoid = 1259 AND a.attrelid = d.objoid AND a.attnum = d.objsubid \
-     AND d.objsubid > 0 WHERE d.objoid >= 16384 OR d.classoid = 2615"
+     AND d.objsubid > 0 WHERE d.objoid >= 16384 OR d.classoid = 2615 \
+     AND NOT (d.objoid = 2200 AND d.description = 'standard public schema')"
         .to_owned()
 }
 

@@ -243,6 +243,10 @@ impl Definition for Constraint {
         matches!(self.rule, Rule::PrimaryKey { .. })
     }
 
+    fn is_implied(&self) -> bool {
+        self.inherited
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use reconcile_catalog::Object;
-use reconcile_yaml::{Entry, Node, Problem};
+use reconcile_yaml::{Entry, Node, Out, Problem};
 
 use super::EnumType;
-use crate::model::{At, FILE, Field, Form, ModelPart, ModelReader, Shape};
+use crate::model::{At, FILE, Field, Form, ModelPart, ModelReader, Shape, WriteCx, Written};
 
 /// An enum type in a model.
 pub static ENUM: Form = Form::new("enum", "an enum type");
@@ -53,6 +53,11 @@ impl ModelPart for EnumTypeModel {
                 reader.sections(&ENUM, &address, value);
             }
         }
+    }
+
+    fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
+        let labels = Out::words(&object.get::<EnumType>()?.labels);
+        Some(Written::root("enums", object, cx).with("labels", labels).short("labels"))
     }
 }
 

@@ -6,7 +6,7 @@ mod steps;
 
 use std::any::Any;
 
-use reconcile_catalog::{Definition, Property, Value};
+use reconcile_catalog::{Definition, Property, Pruned, Value};
 use reconcile_sql::QName;
 use reconcile_sql::lex::significant;
 use serde::{Deserialize, Serialize};
@@ -48,6 +48,10 @@ impl Definition for Function {
 
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn pruned(&self, _: &reconcile_catalog::Address) -> Pruned {
+        Pruned::Never
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -5,7 +5,7 @@ mod steps;
 
 use std::any::Any;
 
-use reconcile_catalog::{Address, Definition, Property, Value};
+use reconcile_catalog::{Address, Definition, Property, Pruned, Value};
 use reconcile_sql::quote_ident;
 use serde::{Deserialize, Serialize};
 
@@ -74,6 +74,10 @@ impl Definition for Grants {
 
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn pruned(&self, _: &Address) -> Pruned {
+        Pruned::Never
     }
 
     fn as_any(&self) -> &dyn Any {

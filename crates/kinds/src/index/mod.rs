@@ -176,6 +176,10 @@ impl Definition for Index {
         true
     }
 
+    fn is_implied(&self) -> bool {
+        self.inherited
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -7,15 +7,19 @@
 
 mod expression;
 mod field;
-mod names;
+mod mention;
+pub(crate) mod names;
 mod reader;
+mod write;
 
+use reconcile_catalog::Object;
 use reconcile_yaml::Entry;
 
 pub use expression::columns_in;
 pub use field::{Field, Form, Shape};
 pub use names::{joined, object_name};
 pub use reader::{At, Item, ModelReader, Reading, read};
+pub use write::{WriteCx, Written};
 
 use crate::registry::KINDS;
 
@@ -35,6 +39,15 @@ pub trait ModelPart: Sync {
         at: &At<'a>,
         reader: &mut ModelReader<'a>,
     );
+
+    /// The way back: what a model says of an object; nothing for one that follows from another, such
+    /// as the column that a partition has from its parent.
+    fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written>;
+
+    /// Whether each object of the kind gets a file of its own if a model is written as a folder.
+    fn has_own_file(&self) -> bool {
+        false
+    }
 }
 
 /// All keys of a form, in the order of the registry.
@@ -46,6 +59,13 @@ pub fn fields_of(
         .filter_map(|kind| kind.model())
         .flat_map(|part| part.fields().iter().map(move |field| (part, field)))
         .filter(move |(_, field)| field.of.iter().any(|of| of.name == form.name))
+}
+
+/// The place of a section among those that stand in one mapping.
+pub fn section_place(name: &str) -> usize {
+    let parts = KINDS.iter().filter_map(|kind| kind.model());
+    let mut fields = parts.flat_map(|part| part.fields());
+    fields.position(|field| field.section && field.name == name).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use reconcile_sql::QName;
 use reconcile_sql::ident::{MAX_IDENT_BYTES, split_qualified};
 use reconcile_yaml::{Entry, Key, Node, Problem, Span, Value, nearest};
 
+use super::mention::Mention;
 use super::{FILE, Field, Form, ModelPart, Shape, fields_of, names};
 use crate::namespace;
 
@@ -34,6 +35,7 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>) -> Reading {
         relations: BTreeMap::new(),
         taken: BTreeSet::new(),
         waiting: Vec::new(),
+        mentions: Vec::new(),
     };
     // Part by part and not file by file: a column may have an enum type of a later file.
     let parts: Vec<_> = fields_of(&FILE).filter(|(_, field)| field.section).collect();
@@ -48,6 +50,7 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>) -> Reading {
         }
     }
     reader.read_waiting();
+    reader.resolve_mentions();
     let ModelReader { catalog, places, problems, .. } = reader;
     Reading { catalog, places, problems }
 }
@@ -87,13 +90,14 @@ pub struct ModelReader<'a> {
     pub namespace: String,
     /// The types that the database has.
     pub(crate) types: Option<&'a BTreeSet<QName>>,
-    catalog: Catalog,
+    pub(super) catalog: Catalog,
     places: BTreeMap<Address, Span>,
     problems: Vec<Problem>,
     columns: BTreeMap<Address, Vec<String>>,
     relations: BTreeMap<QName, Span>,
     taken: BTreeSet<QName>,
     waiting: Vec<Waiting<'a>>,
+    pub(super) mentions: Vec<Mention>,
 }
 
 impl<'a> ModelReader<'a> {

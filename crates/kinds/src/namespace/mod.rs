@@ -6,7 +6,7 @@ mod steps;
 
 use std::any::Any;
 
-use reconcile_catalog::{Address, Definition, Property};
+use reconcile_catalog::{Address, Definition, Property, Pruned};
 use serde::{Deserialize, Serialize};
 
 pub use steps::NamespaceKind;
@@ -37,6 +37,10 @@ impl Definition for Namespace {
 
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!({})
+    }
+
+    fn pruned(&self, _: &Address) -> Pruned {
+        Pruned::InDatabase
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -8,7 +8,7 @@ use reconcile_catalog::Object;
 use reconcile_yaml::{Entry, Node};
 
 use super::Namespace;
-use crate::model::{At, FILE, Field, ModelPart, ModelReader, Shape};
+use crate::model::{At, FILE, Field, Form, ModelPart, ModelReader, Shape, WriteCx, Written};
 
 /// The namespace where a file names none.
 const DEFAULT: &str = "public";
@@ -16,19 +16,56 @@ const DEFAULT: &str = "public";
 /// Namespaces in a model.
 pub struct NamespaceModel;
 
-static FIELDS: [Field; 1] = [Field::new(
-    &[&FILE],
-    "namespace",
-    Shape::Name,
-    "The namespace of every unqualified name in this file; public if left out.",
-)];
+/// A namespace in a model.
+pub static NAMESPACE: Form = Form::new("namespace", "a namespace");
+
+static FIELDS: [Field; 3] = [
+    Field::new(
+        &[&FILE],
+        "namespace",
+        Shape::Name,
+        "The namespace of every unqualified name in this file; public if left out.",
+    ),
+    Field::section(
+        &[&FILE],
+        "namespaces",
+        Shape::Map(&Shape::OneOf(&[Shape::Null, Shape::Object(&NAMESPACE)])),
+        "Namespaces by name; those that something of the model stands in need not be listed.",
+    ),
+    Field::absent(&[&NAMESPACE]),
+];
 
 impl ModelPart for NamespaceModel {
     fn fields(&self) -> &'static [Field] {
         &FIELDS
     }
 
-    fn read<'a>(&self, _: &'static Field, _: &'a Entry, _: &At<'a>, _: &mut ModelReader<'a>) {}
+    fn read<'a>(
+        &self,
+        _: &'static Field,
+        entry: &'a Entry,
+        _: &At<'a>,
+        reader: &mut ModelReader<'a>,
+    ) {
+        for Entry { key, value } in entry.value.entries() {
+            let Some(name) = reader.name(key) else { continue };
+            let address = Namespace::address(&name);
+            if reader.absent(value, &address, key.span) {
+                continue;
+            }
+            if reader.declare(object(&name), key.span) {
+                reader.sections(&NAMESPACE, &address, value);
+            }
+        }
+    }
+
+    fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
+        // What stands in it names it.
+        let address = &object.address;
+        let named = cx.catalog.dependents(address).next().is_some();
+        let alone = cx.catalog.children(address).next().is_none();
+        (!named || !alone).then(|| Written::root("namespaces", object, cx))
+    }
 }
 
 /// The namespace of the unqualified names in a file.

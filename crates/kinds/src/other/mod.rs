@@ -9,7 +9,7 @@ mod steps;
 
 use std::any::Any;
 
-use reconcile_catalog::{Definition, Property};
+use reconcile_catalog::{Definition, Property, Pruned};
 use serde::{Deserialize, Serialize};
 
 pub use steps::OtherKind;
@@ -41,6 +41,10 @@ impl Definition for Other {
 
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn pruned(&self, _: &reconcile_catalog::Address) -> Pruned {
+        Pruned::Never
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -5,7 +5,7 @@ mod steps;
 
 use std::any::Any;
 
-use reconcile_catalog::{Address, Definition, Property};
+use reconcile_catalog::{Address, Definition, Property, Pruned};
 use serde::{Deserialize, Serialize};
 
 pub use steps::OwnerKind;
@@ -39,6 +39,10 @@ impl Definition for Owner {
 
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn pruned(&self, _: &Address) -> Pruned {
+        Pruned::Never
     }
 
     fn as_any(&self) -> &dyn Any {

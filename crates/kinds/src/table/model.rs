@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use reconcile_catalog::Object;
 use reconcile_sql::QName;
-use reconcile_yaml::Entry;
+use reconcile_yaml::{Entry, Out};
 
 use super::Table;
-use crate::model::{At, FILE, Field, Form, ModelPart, ModelReader, Shape};
+use crate::column::Column;
+use crate::model::{At, FILE, Field, Form, ModelPart, ModelReader, Shape, WriteCx, Written};
 
 /// A table in a model.
 pub static TABLE: Form = Form::new("table", "a table");
@@ -53,5 +54,15 @@ impl ModelPart for TableModel {
             reader.claim_relation(QName::new(&name.namespace, &name.name), key.span);
             reader.sections(&TABLE, &address, value);
         }
+    }
+
+    fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
+        let has_columns = cx.catalog.children(&object.address).any(|o| o.get::<Column>().is_some());
+        let none = (!has_columns).then(|| Out::Map(Vec::new()));
+        Some(Written::root("tables", object, cx).with_some("columns", none))
+    }
+
+    fn has_own_file(&self) -> bool {
+        true
     }
 }

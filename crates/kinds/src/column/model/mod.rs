@@ -2,6 +2,7 @@
 
 mod literal;
 mod type_name;
+mod write;
 
 use std::sync::Arc;
 
@@ -12,7 +13,7 @@ use reconcile_yaml::{Entry, Node, Problem, Span, Value};
 
 use super::{Column, Identity};
 use crate::constraint;
-use crate::model::{At, Field, Form, ModelPart, ModelReader, Shape, columns_in};
+use crate::model::{At, Field, Form, ModelPart, ModelReader, Shape, WriteCx, Written, columns_in};
 use crate::table::model::TABLE;
 
 /// A column in a model.
@@ -110,6 +111,10 @@ impl ModelPart for ColumnModel {
                 reader.sections(&COLUMN, &address, value);
             }
         }
+    }
+
+    fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
+        write::write(object, cx)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `primary_key:`, `unique:`, `checks:` and `foreign_keys:` in a table.
 
 mod reference;
+mod write;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +13,9 @@ use reconcile_yaml::{Entry, Node, Problem, Value};
 
 use super::{Constraint, Deferred, Rule};
 use crate::column::Column;
-use crate::model::{At, Field, Form, Item, ModelPart, ModelReader, Shape, columns_in, joined};
+use crate::model::{
+    At, Field, Form, Item, ModelPart, ModelReader, Shape, WriteCx, Written, columns_in, joined,
+};
 use crate::table::model::TABLE;
 
 /// A primary key in a model.
@@ -150,6 +153,10 @@ impl ModelPart for ConstraintModel {
         for item in reader.items(node) {
             Draft { table, item, form }.read(reader);
         }
+    }
+
+    fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
+        write::write(object, cx)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `indexes:` in a table.
 
 mod key;
+mod write;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -11,7 +12,9 @@ use reconcile_yaml::{Entry, Node, Problem, Value};
 
 use super::{Index, Key, KeyPart};
 use crate::column::Column;
-use crate::model::{At, Field, Form, Item, ModelPart, ModelReader, Shape, columns_in, joined};
+use crate::model::{
+    At, Field, Form, Item, ModelPart, ModelReader, Shape, WriteCx, Written, columns_in, joined,
+};
 use crate::table::model::TABLE;
 
 /// An index in a model.
@@ -67,6 +70,10 @@ impl ModelPart for IndexModel {
         for item in reader.items(&entry.value) {
             index(table, &item, reader);
         }
+    }
+
+    fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
+        write::write(object, cx)
     }
 }
 

@@ -1,0 +1,66 @@
+//! A constraint as a model states it.
+
+use reconcile_catalog::Object;
+use reconcile_sql::quote_ident;
+use reconcile_yaml::Out;
+
+use super::super::{Constraint, Deferred, ReferentialAction, Rule};
+use crate::model::{WriteCx, Written, names};
+
+pub(super) fn write(object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
+    let constraint: &Constraint = object.get()?;
+    if constraint.inherited {
+        return None;
+    }
+    let written = match &constraint.rule {
+        Rule::PrimaryKey { columns, include } => {
+            let name = object.address.name();
+            let usual = names::object_name(object.parent.as_ref()?.name(), None, "pkey");
+            let named = (name != usual).then(|| Out::text(name));
+            let written = Written { key: None, ..Written::child("primary_key", object) };
+            written
+                .with("columns", Out::words(columns))
+                .with_words("include", include)
+                .with_some("name", named)
+                .short("columns")
+        }
+        Rule::Unique { columns, include, nulls_not_distinct } => Written::child("unique", object)
+            .with("columns", Out::words(columns))
+            .with_words("include", include)
+            .with_flag("nulls_not_distinct", *nulls_not_distinct)
+            .short("columns"),
+        Rule::Check { expression, no_inherit } => Written::child("checks", object)
+            .with("expression", Out::text(expression))
+            .with_flag("no_inherit", *no_inherit)
+            .short("expression"),
+        Rule::ForeignKey {
+            columns,
+            references,
+            referenced,
+            on_update,
+            on_delete,
+            set_columns,
+            match_full,
+        } => {
+            let listed: Vec<String> = referenced.iter().map(|c| quote_ident(c)).collect();
+            let target = format!("{}({})", cx.name(references), listed.join(", "));
+            Written::child("foreign_keys", object)
+                .with("columns", Out::words(columns))
+                .with("references", Out::Text(target))
+                .with_some("on_update", action(*on_update))
+                .with_some("on_delete", action(*on_delete))
+                .with_words("set_columns", set_columns)
+                .with_some("match", match_full.then(|| Out::text("full")))
+        }
+        Rule::Other { .. } => return None,
+    };
+    let deferrable = constraint.deferrable.map(|when| match when {
+        Deferred::InitiallyImmediate => Out::text("initially immediate"),
+        Deferred::InitiallyDeferred => Out::text("initially deferred"),
+    });
+    Some(written.with_some("deferrable", deferrable))
+}
+
+fn action(action: ReferentialAction) -> Option<Out> {
+    (action != ReferentialAction::NoAction).then(|| Out::Text(action.sql().to_lowercase()))
+}
