@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object};
 use reconcile_kinds::kind;
-use reconcile_kinds::model::{WriteCx, Written, section_place};
+use reconcile_kinds::model::{NAMESPACE_KEY, WriteCx, Written, section_place};
 use reconcile_yaml::Out;
 
 /// How a model is spread over files.
@@ -54,7 +54,8 @@ pub fn write(catalog: &Catalog, layout: Layout) -> Files {
         placed.push((written, value));
     }
     for (path, (namespace, placed)) in files {
-        let head = (!namespace.is_empty()).then(|| ("namespace".to_owned(), Out::text(namespace)));
+        let head =
+            (!namespace.is_empty()).then(|| (NAMESPACE_KEY.to_owned(), Out::text(namespace)));
         let entries = head.into_iter().chain(sections(placed)).collect();
         out.files.insert(path, Out::Record(entries).document());
     }

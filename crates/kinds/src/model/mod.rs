@@ -23,6 +23,9 @@ pub use write::{WriteCx, Written};
 
 use crate::registry::KINDS;
 
+/// The key at the top of a file that says in which namespace unqualified names are.
+pub const NAMESPACE_KEY: &str = "namespace";
+
 /// The top of a file.
 pub static FILE: Form = Form::new("file", "a model file");
 

@@ -8,7 +8,9 @@ use reconcile_catalog::Object;
 use reconcile_yaml::{Entry, Node};
 
 use super::Namespace;
-use crate::model::{At, FILE, Field, Form, ModelPart, ModelReader, Shape, WriteCx, Written};
+use crate::model::{
+    At, FILE, Field, Form, ModelPart, ModelReader, NAMESPACE_KEY, Shape, WriteCx, Written,
+};
 
 /// The namespace where a file names none.
 const DEFAULT: &str = "public";
@@ -22,7 +24,7 @@ pub static NAMESPACE: Form = Form::new("namespace", "a namespace");
 static FIELDS: [Field; 3] = [
     Field::new(
         &[&FILE],
-        "namespace",
+        NAMESPACE_KEY,
         Shape::Name,
         "The namespace of every unqualified name in this file; public if left out.",
     ),
@@ -70,7 +72,7 @@ impl ModelPart for NamespaceModel {
 
 /// The namespace of the unqualified names in a file.
 pub(crate) fn of_file(root: &Node, reader: &mut ModelReader<'_>) -> String {
-    let stated = root.get("namespace").and_then(|node| reader.name_of(node));
+    let stated = root.get(NAMESPACE_KEY).and_then(|node| reader.name_of(node));
     stated.unwrap_or_else(|| DEFAULT.to_owned())
 }
 
