@@ -22,6 +22,8 @@ pub(crate) struct Disturbances {
     carried: BTreeMap<Address, Address>,
     /// `(first, then)`: the first is dropped before the second and made again after it.
     nested: BTreeSet<(Address, Address)>,
+    /// `(altered, dropped)`: the first stops using the second, under its desired address.
+    lets_go: BTreeSet<(Address, Address)>,
 }
 
 impl Disturbances {
@@ -110,6 +112,14 @@ impl Disturbances {
                 if gone != origin {
                     self.nested.insert((gone.clone(), origin.clone()));
                 }
+                continue;
+            }
+            // What is changed itself does not read it any more once it is.
+            let altered = planner.altered.get(&object.address);
+            if let Some(altered) = altered.filter(|_| *by == Disturbance::Dropped) {
+                self.lets_go.insert((altered.clone(), origin.clone()));
+                self.nested.insert((object.address.clone(), origin.clone()));
+                planner.out.touched.insert(object.address.clone());
                 continue;
             }
             let on = if whole {
@@ -246,6 +256,12 @@ impl Disturbances {
                     planner.graph.tie(root, node);
                 }
                 planner.graph.order(root, node);
+            }
+        }
+        for (altered, dropped) in &self.lets_go {
+            let altered = planner.graph.last(altered, Verb::Alter);
+            if let Some((a, b)) = altered.zip(planner.graph.first(dropped, Verb::Drop)) {
+                planner.graph.order(a, b);
             }
         }
         for (first, then) in &self.nested {

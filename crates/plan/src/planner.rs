@@ -1,6 +1,6 @@
 //! The planner: changes and what they disturb become a graph, the graph becomes batches.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object, PropertyChange};
 use reconcile_diff::{Change, Difference};
@@ -59,8 +59,20 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         Change::Drop(address) => Some(address.clone()),
         Change::Create(_) | Change::Alter { .. } => None,
     });
-    let mut planner =
-        Planner { inputs, cx, graph: Graph::default(), out: Plan::default(), gone: gone.collect() };
+    let altered = inputs.difference.changes.iter().filter_map(|c| match c {
+        Change::Alter { desired, live, properties } if properties.iter().any(|p| p.proven) => {
+            Some((live.clone(), desired.clone()))
+        }
+        Change::Alter { .. } | Change::Create(_) | Change::Drop(_) => None,
+    });
+    let mut planner = Planner {
+        inputs,
+        cx,
+        graph: Graph::default(),
+        out: Plan::default(),
+        gone: gone.collect(),
+        altered: altered.collect(),
+    };
     planner.run();
     planner.out
 }
@@ -106,6 +118,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) out: Plan,
     /// Live objects that shall be gone.
     pub(crate) gone: BTreeSet<Address>,
+    /// Live objects that get other properties, with their desired addresses.
+    pub(crate) altered: BTreeMap<Address, Address>,
 }
 
 impl Planner<'_> {

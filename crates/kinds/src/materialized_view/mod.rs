@@ -1,5 +1,6 @@
 //! Materialized views.
 
+pub mod model;
 mod read;
 mod steps;
 
@@ -10,6 +11,7 @@ use reconcile_catalog::{Address, Definition, Property, Retype, Retypes, Value};
 use reconcile_sql::{QName, SqlType};
 use serde::{Deserialize, Serialize};
 
+use crate::model::settings;
 use crate::view;
 
 pub use steps::MaterializedViewKind;
@@ -50,7 +52,7 @@ impl Definition for MaterializedView {
         let Self { query, options, columns: _, populated, access_method, tablespace } = self;
         vec![
             Property::new("query", Value::Statement(query.clone())),
-            Property::new("options", Value::words(options)),
+            Property::new("options", Value::words(settings::sorted(options))),
             Property::new("populated", *populated),
             Property::new("access_method", Value::option(access_method.clone())),
             Property::new("tablespace", Value::option(tablespace.clone())),

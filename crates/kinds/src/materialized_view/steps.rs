@@ -6,6 +6,7 @@ use reconcile_catalog::{Address, Definition, Object};
 use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
 
 use super::{MaterializedView, NAME, read};
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
 use crate::table::relation;
@@ -22,6 +23,10 @@ impl Kind for MaterializedViewKind {
 
     fn plural(&self) -> &'static str {
         "materialized views"
+    }
+
+    fn model(&self) -> Option<&'static dyn ModelPart> {
+        Some(&super::model::MaterializedViewModel)
     }
 
     fn queries(&self, _version: ServerVersion) -> Vec<String> {

@@ -40,14 +40,20 @@ impl ModelReader<'_> {
         }
         for Mention { of, text, namespace } in std::mem::take(&mut self.mentions) {
             let own = &of.path()[..of.path().len().min(2)];
-            for (stated, name) in names_in(&text) {
+            let names = names_in(&text);
+            for (stated, name) in &names {
                 let places = match stated {
-                    Some(stated) => vec![stated],
+                    Some(stated) => vec![stated.clone()],
                     None => vec![namespace.clone(), "public".to_owned()],
                 };
                 let found = places.into_iter().find_map(|ns| named.get(&(ns, name.clone())));
                 for target in found.into_iter().flatten().filter(|t| t.path() != own) {
                     self.catalog.depend(&of, target);
+                    // Which of its parts: a column that is still to be added.
+                    let parts = self.catalog.children(target).map(|part| &part.address);
+                    let named = |part: &&Address| names.iter().any(|(_, n)| n == part.name());
+                    let parts: Vec<Address> = parts.filter(named).cloned().collect();
+                    parts.iter().for_each(|part| self.catalog.depend(&of, part));
                 }
             }
         }

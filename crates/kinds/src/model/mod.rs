@@ -10,6 +10,7 @@ mod field;
 mod mention;
 pub(crate) mod names;
 mod reader;
+pub mod settings;
 mod write;
 
 use reconcile_catalog::Object;

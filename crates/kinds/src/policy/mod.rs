@@ -1,5 +1,6 @@
 //! Row-security policies.
 
+pub mod model;
 mod read;
 mod steps;
 
@@ -46,6 +47,9 @@ impl Policy {
 impl Definition for Policy {
     fn properties(&self) -> Vec<Property> {
         let Self { command, permissive, roles, using, check } = self;
+        // In which order they were named means nothing.
+        let mut roles = roles.clone();
+        roles.sort();
         vec![
             Property::new("command", command.as_str()),
             Property::new("permissive", *permissive),

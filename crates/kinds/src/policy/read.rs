@@ -13,8 +13,8 @@ pub(super) fn query() -> String {
     let user = user_relation("'r', 'p'");
     format!(
         "SELECT 'policy' AS kind, p.oid, n.nspname, c.relname, p.polname, p.polpermissive, p.polcmd, \
-         (SELECT json_agg(CASE WHEN r.role = 0 THEN 'public' ELSE pg_get_userbyid(r.role)::text END ORDER BY 1) \
-          FROM unnest(p.polroles) AS r(role))::text AS roles, \
+         (SELECT json_agg(CASE WHEN r.role = 0 THEN 'public' ELSE pg_get_userbyid(r.role)::text END ORDER BY r.place) \
+          FROM unnest(p.polroles) WITH ORDINALITY AS r(role, place))::text AS roles, \
          pg_get_expr(p.polqual, p.polrelid) AS using_text, pg_get_expr(p.polwithcheck, p.polrelid) AS check_text \
          FROM pg_policy p JOIN pg_class c ON c.oid = p.polrelid JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {user}"
     )

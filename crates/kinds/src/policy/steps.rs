@@ -7,6 +7,7 @@ use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
 
 use super::{NAME, Policy, read};
 use crate::column;
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::table::relation;
@@ -27,6 +28,10 @@ impl Kind for PolicyKind {
 
     fn plural(&self) -> &'static str {
         "policies"
+    }
+
+    fn model(&self) -> Option<&'static dyn ModelPart> {
+        Some(&super::model::PolicyModel)
     }
 
     fn queries(&self, _version: ServerVersion) -> Vec<String> {

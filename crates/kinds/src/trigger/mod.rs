@@ -1,5 +1,6 @@
 //! Triggers that people made; the ones behind foreign keys belong to their constraint.
 
+pub mod model;
 mod read;
 mod steps;
 
@@ -105,6 +106,10 @@ impl Definition for Trigger {
         let definition = retyped_definition(&self.definition, address, retypes);
         (definition != self.definition)
             .then(|| Arc::new(Self { definition, ..self.clone() }) as Arc<dyn Definition>)
+    }
+
+    fn is_implied(&self) -> bool {
+        self.inherited
     }
 
     fn as_any(&self) -> &dyn Any {

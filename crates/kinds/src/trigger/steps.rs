@@ -6,6 +6,7 @@ use reconcile_catalog::{Address, Definition, Object};
 use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
 
 use super::{Enabled, NAME, Trigger, read};
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::table::relation;
@@ -21,6 +22,10 @@ impl Kind for TriggerKind {
 
     fn plural(&self) -> &'static str {
         "triggers"
+    }
+
+    fn model(&self) -> Option<&'static dyn ModelPart> {
+        Some(&super::model::TriggerModel)
     }
 
     fn queries(&self, _version: ServerVersion) -> Vec<String> {

@@ -1,5 +1,6 @@
 //! Views.
 
+pub mod model;
 mod read;
 mod steps;
 
@@ -11,6 +12,7 @@ use reconcile_sql::{QName, SqlType};
 use serde::{Deserialize, Serialize};
 
 use crate::column;
+use crate::model::settings;
 
 pub(crate) use read::{add, output_columns, relation_query};
 pub use steps::ViewKind;
@@ -68,7 +70,7 @@ impl Definition for View {
         let Self { query, options, columns: _, defaults } = self;
         vec![
             Property::new("query", Value::Statement(query.clone())),
-            Property::new("options", Value::words(options)),
+            Property::new("options", Value::words(settings::sorted(options))),
             Property::new(
                 "defaults",
                 Value::words(defaults.iter().map(|(c, d)| format!("{c} {d}"))),

@@ -7,6 +7,7 @@ use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
 
 use super::{NAME, View, read, relation_query};
 use crate::column;
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::table::relation;
@@ -62,6 +63,10 @@ impl Kind for ViewKind {
 
     fn plural(&self) -> &'static str {
         "views"
+    }
+
+    fn model(&self) -> Option<&'static dyn ModelPart> {
+        Some(&super::model::ViewModel)
     }
 
     fn queries(&self, _version: ServerVersion) -> Vec<String> {

@@ -12,6 +12,7 @@ use reconcile_yaml::{Entry, Node, Problem, Value};
 
 use super::{Index, Key, KeyPart};
 use crate::column::Column;
+use crate::materialized_view::model::MATERIALIZED_VIEW;
 use crate::model::{
     At, Field, Form, Item, ModelPart, ModelReader, Shape, WriteCx, Written, columns_in, joined,
 };
@@ -25,7 +26,7 @@ pub struct IndexModel;
 
 static FIELDS: [Field; 11] = [
     Field::section(
-        &[&TABLE],
+        &[&TABLE, &MATERIALIZED_VIEW],
         "indexes",
         Shape::Named(&Shape::OneOf(&[Shape::List(&Shape::Text), Shape::Object(&INDEX)])),
         "Indexes: by name or as a list, each a list of keys or a mapping.",
