@@ -112,6 +112,13 @@ impl Catalog {
         }
     }
 
+    /// Puts another definition of the same object in its place.
+    pub fn redefine(&mut self, address: &Address, definition: Arc<dyn Definition>) {
+        if let Some(object) = self.objects.get_mut(address) {
+            object.definition = definition;
+        }
+    }
+
     /// The object with this address.
     pub fn get(&self, address: &Address) -> Option<&Object> {
         self.objects.get(address)

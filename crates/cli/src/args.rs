@@ -82,6 +82,34 @@ pub(crate) enum ColorWhen {
     Never,
 }
 
+/// Whether a plan is tried out first.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Rehearsal {
+    /// Whether to try the plan on a copy of the catalog first, in a throw-away server
+    #[arg(
+        long,
+        env = "RECONCILE_REHEARSE",
+        value_enum,
+        value_name = "WHEN",
+        default_value_t = RehearseWhen::Auto,
+        default_missing_value = "always",
+        num_args = 0..=1,
+        require_equals = true
+    )]
+    pub(crate) rehearse: RehearseWhen,
+}
+
+/// When to try a plan on a copy of the catalog.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RehearseWhen {
+    /// Before `apply`, if a server of that major version can be started here.
+    Auto,
+    /// `plan` does it too.
+    Always,
+    /// Not at all.
+    Never,
+}
+
 /// The model's files.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ModelPaths {

@@ -12,6 +12,7 @@ use reconcile_report::{Preview, count};
 
 use crate::args::{Approvals, Global, ModelPaths};
 use crate::failure::Failure;
+use crate::rehearsal;
 use crate::side::Opened;
 use crate::trouble::Trouble;
 
@@ -49,10 +50,11 @@ pub(crate) async fn derive(
     session: &mut Session,
     model: &Model,
     options: &DeriveOptions,
+    global: &Global,
 ) -> Result<Derived, Failure> {
     let desired = |facts: &reconcile_kinds::Facts| model.catalog(&facts.types);
     match reconcile_live::derive::derive(session, options, desired).await {
-        Ok(derived) => Ok(derived),
+        Ok(derived) => rehearsal::settle_texts(session, model, options, global, derived).await,
         Err(DeriveError::Model(problems)) => Err(Failure::model(problems)),
         Err(DeriveError::Live(error)) => Err(Trouble::from(error).into()),
     }

@@ -29,6 +29,9 @@ pub struct DeriveOptions {
     pub approvals: Approvals,
     /// Takes what stays unproven for different: a rollback puts back what was there, to the letter.
     pub exact: bool,
+    /// Both sides have their texts as the server itself writes them: what differs by then is
+    /// different.
+    pub settled: bool,
 }
 
 /// Everything that is known when a plan is made.
@@ -84,10 +87,10 @@ pub async fn derive_from(
     desired: Catalog,
 ) -> Result<Derived, Error> {
     let mut difference = settle(session, &desired, &snapshot.catalog).await?;
-    if options.exact {
-        for change in &mut difference.changes {
-            if let Change::Alter { properties, .. } = change {
-                properties.iter_mut().for_each(|property| property.proven = true);
+    for change in &mut difference.changes {
+        if let Change::Alter { properties, .. } = change {
+            for property in properties {
+                property.proven |= options.exact || options.settled;
             }
         }
     }

@@ -35,6 +35,7 @@ pub mod preflight;
 pub mod privileges;
 pub mod probe;
 pub mod reading;
+pub mod rehearse;
 pub mod rows;
 pub mod stamp;
 mod statements;

@@ -13,7 +13,7 @@ mod write;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use reconcile_catalog::{Address, Catalog, Complete};
+use reconcile_catalog::{Address, Catalog, Complete, Object};
 use reconcile_kinds::model::read;
 use reconcile_sql::QName;
 use reconcile_yaml::{Node, Problem, Span};
@@ -64,7 +64,7 @@ impl Model {
         }
         // With a file missing, what refers to it would be reported for nothing.
         let whole = roots.len() == sources.len();
-        let reading = whole.then(|| read(&roots, None));
+        let reading = whole.then(|| read(&roots, None, Vec::new()));
         let places = match reading {
             Some(reading) => {
                 problems.extend(reading.problems);
@@ -92,7 +92,20 @@ impl Model {
     /// # Errors
     /// Types that neither the model nor the database has.
     pub fn catalog(&self, live_types: &BTreeSet<QName>) -> Result<Catalog, Diagnostics> {
-        let mut reading = read(&self.roots, Some(live_types));
+        self.catalog_with(live_types, Vec::new())
+    }
+
+    /// The desired side together with objects that no model declares: functions, where a whole
+    /// database is built from nothing.
+    ///
+    /// # Errors
+    /// Types that neither the model nor the database has.
+    pub fn catalog_with(
+        &self,
+        live_types: &BTreeSet<QName>,
+        given: Vec<Object>,
+    ) -> Result<Catalog, Diagnostics> {
+        let mut reading = read(&self.roots, Some(live_types), given);
         reading.catalog.set_complete(self.complete);
         if reading.problems.is_empty() {
             Ok(reading.catalog)

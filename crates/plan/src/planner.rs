@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reconcile_catalog::{Address, Catalog, Object, PropertyChange};
+use reconcile_catalog::{Address, Catalog, Object, PropertyChange, Value};
 use reconcile_diff::{Change, Difference};
 use reconcile_kinds::{Alteration, Cx, Facts, How, Kind, Refusal, Replacement, kind};
 use reconcile_sql::{QName, ServerVersion};
@@ -12,7 +12,7 @@ use crate::disturb::Disturbances;
 use crate::graph::{Graph, NodeId, Verb};
 use crate::order::transactions;
 use crate::stall::Limits;
-use crate::step::Plan;
+use crate::step::{Plan, Warning};
 
 /// What a plan is made from.
 #[derive(Clone, Copy, Debug)]
@@ -60,7 +60,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         Change::Create(_) | Change::Alter { .. } => None,
     });
     let altered = inputs.difference.changes.iter().filter_map(|c| match c {
-        Change::Alter { desired, live, properties } if properties.iter().any(|p| p.proven) => {
+        Change::Alter { desired, live, properties } if is_change(properties) => {
             Some((live.clone(), desired.clone()))
         }
         Change::Alter { .. } | Change::Create(_) | Change::Drop(_) => None,
@@ -109,6 +109,12 @@ fn pair<'a>(
     let mut wanted = inputs.desired.get(matched.unwrap_or(desired))?.clone();
     wanted.address = desired.clone();
     Some((kind(live.kind())?, there, wanted))
+}
+
+/// Whether properties are to be changed: one differs for certain, or is a whole statement, which
+/// can be put in place of another that may mean the same.
+fn is_change(properties: &[PropertyChange]) -> bool {
+    properties.iter().any(|p| p.proven || matches!(p.desired, Value::Statement(_)))
 }
 
 pub(crate) struct Planner<'a> {
@@ -207,9 +213,7 @@ impl Planner<'_> {
                     return; // It is made again as it shall be.
                 }
                 let Some((kind, there, wanted)) = pair(self.inputs, desired, live) else { return };
-                if let Some(unproven) = properties.iter().find(|p| !p.proven)
-                    && properties.iter().all(|p| !p.proven)
-                {
+                if let Some(unproven) = properties.first().filter(|_| !is_change(properties)) {
                     let reason = format!(
                         "unproven: whether `{}` {} means the same as {} could not be found out; write it as the \
                              database does, or change the database",
@@ -217,6 +221,14 @@ impl Planner<'_> {
                     );
                     self.out.refusals.push(Refusal::new(desired, reason));
                     return;
+                }
+                let statement = |p: &&PropertyChange| matches!(p.desired, Value::Statement(_));
+                if let Some(unproven) = properties.iter().filter(statement).find(|p| !p.proven) {
+                    let text = format!(
+                        "its {} may mean the same as what is there: no server of this version was here to say so",
+                        unproven.name
+                    );
+                    self.out.warnings.push(Warning { address: Some(desired.clone()), text });
                 }
                 // It is altered under the name that it has, then renamed: what is proven about it is
                 // proven before it takes the place of another one.
@@ -243,7 +255,7 @@ impl Planner<'_> {
         live: &Address,
         properties: &[PropertyChange],
     ) -> Option<Replacement> {
-        if properties.iter().all(|p| !p.proven) {
+        if !is_change(properties) {
             return None; // Renamed only, or refused.
         }
         let (kind, live, desired) = pair(self.inputs, desired, live)?;

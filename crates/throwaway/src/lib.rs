@@ -20,7 +20,7 @@ mod trace;
 
 pub use cache::cache_dir;
 pub use error::{Error, StatementError};
-pub use find::{Installation, Source, Wanted, find};
+pub use find::{Installation, Source, Wanted, find, find_here};
 pub use load::{LoadReport, Skipped, load};
 pub use script::dumped_from;
 pub use server::{Options, Server};

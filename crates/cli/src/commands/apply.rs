@@ -11,13 +11,14 @@ use reconcile_live::stamp::{Stamp, StampError};
 use reconcile_report::{PlanFile, Preview, preview, step_changes};
 use reconcile_sql::QName;
 
-use crate::args::{Approvals, Global, ModelPaths};
+use crate::args::{Approvals, Global, ModelPaths, Rehearsal, RehearseWhen};
 use crate::derive;
 use crate::execute::{self, Change};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
+use crate::rehearsal;
 use crate::trouble::Trouble;
 
 /// Show the plan, ask, do it, and prove that nothing is left to do
@@ -55,6 +56,9 @@ pub(crate) struct Apply {
     wait: Duration,
 
     #[command(flatten)]
+    rehearsal: Rehearsal,
+
+    #[command(flatten)]
     approvals: Approvals,
 }
 
@@ -72,7 +76,8 @@ pub(crate) async fn run(
 
     let mut opened = interrupt.or(execute::open("apply", global, output)).await?;
     let session = &mut opened.session;
-    let again = async |session: &mut Session| derive::derive(session, &model, &options).await;
+    let again =
+        async |session: &mut Session| derive::derive(session, &model, &options, global).await;
     let (derived, mark) =
         interrupt.or(execute::derive_marked(session, &options.read, again)).await?;
     let stamp_to_move = match &stamp {
@@ -96,6 +101,9 @@ pub(crate) async fn run(
     let session = &mut opened.session;
     interrupt.or(execute::allowed(session, &derived, global)).await?;
     interrupt.or(derive::rows_allow(session, &derived)).await?;
+    if args.rehearsal.rehearse != RehearseWhen::Never {
+        interrupt.or(rehearsal::demand(&derived, global, output)).await?;
+    }
     let moving = stamp.as_ref().filter(|_| stamp_to_move);
     interrupt.or(execute::confirm(&question(&derived, moving), args.yes, output)).await?;
     if let Some(dir) = &args.backup {

@@ -45,7 +45,7 @@ pub(crate) async fn run(args: &Check, global: &Global, output: &Output) -> Resul
     let model = derive::load(&args.model)?;
     let mut opened = Side::of(global, output)?.open(global, true, output).await?;
     let options = derive::options(global, None)?;
-    let derived = derive::derive(&mut opened.session, &model, &options).await?;
+    let derived = derive::derive(&mut opened.session, &model, &options, global).await?;
     let found = findings(&derived.difference, &derived.desired, &derived.snapshot.catalog);
     let unmanaged = &derived.plan.unmanaged;
     match args.format {

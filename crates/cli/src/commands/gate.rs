@@ -68,7 +68,8 @@ pub(crate) async fn run(args: &Gate, global: &Global, output: &Output) -> Result
     let model = derive::load(&args.model)?;
     let mut opened = Side::of(global, output)?.open(global, true, output).await?;
     let derived =
-        derive::derive(&mut opened.session, &model, &derive::options(global, None)?).await?;
+        derive::derive(&mut opened.session, &model, &derive::options(global, None)?, global)
+            .await?;
     let role = match &args.app_role {
         Some(role) => known_role(&mut opened.session, role).await?,
         None => derived.snapshot.facts.current_role.clone(),

@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use reconcile_report::{document, preview, script};
 
-use crate::args::{Approvals, Global, ModelPaths};
+use crate::args::{Approvals, Global, ModelPaths, Rehearsal, RehearseWhen};
 use crate::derive;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::rehearsal;
 use crate::side::Side;
 use crate::trouble::Trouble;
 
@@ -39,6 +40,9 @@ pub(crate) struct Plan {
     exit_code: bool,
 
     #[command(flatten)]
+    rehearsal: Rehearsal,
+
+    #[command(flatten)]
     approvals: Approvals,
 }
 
@@ -58,7 +62,7 @@ pub(crate) async fn run(args: &Plan, global: &Global, output: &Output) -> Result
     let files: Vec<String> = model.files().map(str::to_owned).collect();
     let mut opened = Side::of(global, output)?.open(global, true, output).await?;
     let options = derive::options(global, Some(&args.approvals))?;
-    let derived = derive::derive(&mut opened.session, &model, &options).await?;
+    let derived = derive::derive(&mut opened.session, &model, &options, global).await?;
     let of = derive::preview(&opened, &files, &derived);
     if let Some(path) = &args.out {
         save(path, &format!("{:#}\n", document(&of)))?;
@@ -67,6 +71,9 @@ pub(crate) async fn run(args: &Plan, global: &Global, output: &Output) -> Result
         Form::Text => output.result(&preview(&of, output.style))?,
         Form::Json => output.json(&document(&of))?,
         Form::Sql => output.result(&script(&of, reconcile_live::reading::SETTINGS))?,
+    }
+    if args.rehearsal.rehearse == RehearseWhen::Always && derived.plan.refusals.is_empty() {
+        rehearsal::demand(&derived, global, output).await?;
     }
     if args.data && derive::rows_allow(&mut opened.session, &derived).await? {
         output.note("the rows stand the plan");

@@ -21,6 +21,9 @@ pub const NAME: &str = "function";
 pub struct Function {
     /// The body as a string; empty for a body that PostgreSQL has parsed (BEGIN ATOMIC).
     pub body: String,
+    /// The whole statement that makes it; absent for an aggregate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
 }
 
 impl Function {
@@ -38,8 +41,11 @@ impl Function {
 
 impl Definition for Function {
     fn properties(&self) -> Vec<Property> {
-        let Self { body } = self;
-        vec![Property::new("body", Value::Text(body.clone()))]
+        let Self { body, definition } = self;
+        vec![
+            Property::new("body", Value::Text(body.clone())),
+            Property::new("definition", Value::option(definition.clone())),
+        ]
     }
 
     fn section(&self) -> &'static str {

@@ -7,7 +7,7 @@ use reconcile_sql::ServerVersion;
 
 use super::{Function, NAME, read};
 use crate::read::{ReadError, Reader, Row};
-use crate::step::{Refusal, Stage};
+use crate::step::{Action, Refusal, Sql, Stage};
 use crate::{Cx, Disturbance, How, Kind, Reaction};
 
 /// The kind.
@@ -46,8 +46,14 @@ impl Kind for FunctionKind {
         String::new()
     }
 
+    /// Only where a whole database is built again elsewhere: no model declares functions.
     fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        Err(unmanaged(object))
+        let definition = object.get::<Function>().and_then(|f| f.definition.clone());
+        let Some(sql) = definition else { return Err(unmanaged(object)) };
+        let address = &object.address;
+        let action =
+            Action::new(address, format!("make function {}", address.short()), Sql::Statement(sql));
+        Ok(vec![Stage::transaction(vec![action])])
     }
 
     fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {

@@ -23,8 +23,9 @@ pub struct Reading {
 }
 
 /// Reads the files of a model. `types` are the types that the database has beside the built-in
-/// ones; without them, a type that nobody knows is taken on trust.
-pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>) -> Reading {
+/// ones; without them, a type that nobody knows is taken on trust. `given` are objects that no
+/// model declares and that are there all the same.
+pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>) -> Reading {
     let mut reader = ModelReader {
         namespace: String::new(),
         types,
@@ -37,6 +38,10 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>) -> Reading {
         waiting: Vec::new(),
         mentions: Vec::new(),
     };
+    for object in given {
+        // What is given twice is the same object.
+        let _ = reader.catalog.insert(object);
+    }
     // Part by part and not file by file: a column may have an enum type of a later file.
     let parts: Vec<_> = fields_of(&FILE).filter(|(_, field)| field.section).collect();
     let namespaces: Vec<_> =
