@@ -253,8 +253,9 @@ pub(crate) async fn prove(
         }
         DiffChange::Create(_) | DiffChange::Drop(_) => true,
     };
-    let respelt = |plan: &Plan| plan.batches.is_empty() && !plan.changes.iter().any(proven);
-    if derived.plan.is_empty() || (exact && respelt(&derived.plan)) {
+    let respelt =
+        |plan: &Plan| (exact || plan.refusals.is_empty()) && !plan.changes.iter().any(proven);
+    if derived.plan.is_empty() || respelt(&derived.plan) {
         return Ok(());
     }
     let steps = derived.plan.steps().map(|step| format!("  {}", step.summary.join("; ")));

@@ -131,7 +131,7 @@ async fn attempt(derived: &Derived, global: &Global) -> Result<Verdict, String> 
 
 /// A live catalog as something to be made: by way of a model, and with what no model declares.
 fn copy_of(live: &Catalog, facts: &Facts) -> Result<Catalog, String> {
-    let files = write(live, Layout::Single);
+    let files = write(live, Layout::Single, &[]);
     let text = files.files.values().next().map_or("namespaces: {}\n", String::as_str);
     let model = Model::parse("the live catalog", text).map_err(|problems| problems.to_string())?;
     model.catalog_with(&facts.types, undeclared(live)).map_err(|problems| problems.to_string())

@@ -43,6 +43,11 @@ pub trait Kind: Sync {
     /// The object as COMMENT ON and ALTER … OWNER TO name it: `COLUMN public.messages.role`.
     fn designation(&self, address: &Address) -> String;
 
+    /// How GRANT … ON calls objects of this kind.
+    fn grant_class(&self) -> &'static str {
+        "TABLE"
+    }
+
     /// The definition in a line: `varchar(100), nullable`.
     fn describe(&self, object: &Object) -> String;
 

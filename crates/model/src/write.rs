@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object};
 use reconcile_kinds::kind;
-use reconcile_kinds::model::{NAMESPACE_KEY, WriteCx, Written, section_place};
+use reconcile_kinds::model::{MANAGE_KEY, NAMESPACE_KEY, WriteCx, Written, section_place};
 use reconcile_yaml::Out;
 
 /// How a model is spread over files.
@@ -32,8 +32,9 @@ pub struct Files {
 /// The file of what stands in no namespace, and of everything in [`Layout::Single`].
 const DATABASE: &str = "database.yaml";
 
-/// Writes a catalog as model files.
-pub fn write(catalog: &Catalog, layout: Layout) -> Files {
+/// Writes a catalog as model files; `manage` is what of all objects is stated besides (`owners`,
+/// `grants`).
+pub fn write(catalog: &Catalog, layout: Layout, manage: &[String]) -> Files {
     let mut out = Files::default();
     let single = (layout == Layout::Single).then(|| main_namespace(catalog));
     let mut names = FileNames::default();
@@ -44,7 +45,7 @@ pub fn write(catalog: &Catalog, layout: Layout) -> Files {
             (None, [namespace, _, ..]) => namespace.clone(),
             (None, _) => String::new(),
         };
-        let cx = WriteCx { catalog, namespace: &namespace };
+        let cx = WriteCx { catalog, namespace: &namespace, manage };
         let Some((written, value)) = entry(object, &cx, &mut out.left_out) else { continue };
         let path = match single {
             Some(_) => DATABASE.to_owned(),
@@ -56,7 +57,8 @@ pub fn write(catalog: &Catalog, layout: Layout) -> Files {
     for (path, (namespace, placed)) in files {
         let head =
             (!namespace.is_empty()).then(|| (NAMESPACE_KEY.to_owned(), Out::text(namespace)));
-        let entries = head.into_iter().chain(sections(placed)).collect();
+        let managed = (!manage.is_empty()).then(|| (MANAGE_KEY.to_owned(), Out::words(manage)));
+        let entries = head.into_iter().chain(managed).chain(sections(placed)).collect();
         out.files.insert(path, Out::Record(entries).document());
     }
     out.left_out.sort();

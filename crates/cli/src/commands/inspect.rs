@@ -25,6 +25,10 @@ pub(crate) struct Inspect {
     /// Write one file
     #[arg(long)]
     single: bool,
+
+    /// State these of all objects, too: owners, grants
+    #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = ["owners", "grants"])]
+    manage: Vec<String>,
 }
 
 pub(crate) async fn run(args: &Inspect, global: &Global, output: &Output) -> Result<Exit, Failure> {
@@ -36,7 +40,7 @@ pub(crate) async fn run(args: &Inspect, global: &Global, output: &Output) -> Res
     opened.session.close().await;
     let single = args.single || args.out.is_none();
     let layout = if single { Layout::Single } else { Layout::Folder };
-    let files = write(&snapshot.catalog, layout);
+    let files = write(&snapshot.catalog, layout, &args.manage);
     for address in &files.left_out {
         output.note(&format!("not in the model: {address}"));
     }

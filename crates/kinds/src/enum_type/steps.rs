@@ -77,6 +77,10 @@ impl Kind for EnumTypeKind {
         format!("TYPE {}", address.dotted())
     }
 
+    fn grant_class(&self) -> &'static str {
+        "TYPE"
+    }
+
     fn describe(&self, object: &Object) -> String {
         let labels: Vec<String> = labels(object).iter().map(|l| quote_literal(l)).collect();
         format!("enum ({})", labels.join(", "))

@@ -1,6 +1,8 @@
 //! The privileges on an object, all of them as one object: an access control list.
 
+pub mod model;
 mod read;
+mod statements;
 mod steps;
 
 use std::any::Any;
@@ -17,8 +19,16 @@ pub const NAME: &str = "grant";
 /// The privileges on an object.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Grants {
-    /// One entry a privilege, in the order of the catalog.
+    /// One entry a privilege, in the order of the catalog. The owner's own stand here only if he
+    /// has not just what an owner has by default.
     pub items: Vec<Privilege>,
+    /// Whether the owner has what an owner has by default.
+    #[serde(default = "yes")]
+    pub owner_has_all: bool,
+}
+
+fn yes() -> bool {
+    true
 }
 
 /// One privilege of one role.
@@ -34,14 +44,22 @@ pub struct Privilege {
     /// WITH GRANT OPTION
     #[serde(default)]
     pub grantable: bool,
-    /// Who gave it.
-    pub grantor: String,
+    /// Who gave it, if not the owner.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grantor: Option<String>,
 }
 
 impl Privilege {
     /// The grantee as SQL.
     pub fn to_whom(&self) -> String {
         self.grantee.as_ref().map_or_else(|| "PUBLIC".to_owned(), |role| quote_ident(role))
+    }
+
+    /// The privilege as GRANT names it: `SELECT (role)`.
+    pub fn what(&self) -> String {
+        let column =
+            self.column.as_ref().map_or_else(String::new, |c| format!(" ({})", quote_ident(c)));
+        format!("{}{column}", self.privilege)
     }
 }
 
@@ -54,18 +72,21 @@ impl Grants {
 
 impl Definition for Grants {
     fn properties(&self) -> Vec<Property> {
-        let Self { items } = self;
+        let Self { items, owner_has_all } = self;
         let shown = items.iter().map(|item| {
-            let Privilege { grantee: _, privilege, column, grantable, grantor } = item;
-            let column =
-                column.as_ref().map_or_else(String::new, |c| format!(" ({})", quote_ident(c)));
+            let Privilege { grantee: _, privilege: _, column: _, grantable, grantor } = item;
             let option = if *grantable { " with grant option" } else { "" };
-            format!("{privilege}{column} to {}{option} by {}", item.to_whom(), quote_ident(grantor))
+            let by =
+                grantor.as_ref().map_or_else(String::new, |g| format!(" by {}", quote_ident(g)));
+            format!("{} to {}{option}{by}", item.what(), item.to_whom())
         });
         // The order of the list says when each was given, which changes nothing.
         let mut shown: Vec<String> = shown.collect();
         shown.sort();
-        vec![Property::new("grants", Value::words(shown))]
+        vec![
+            Property::new("grants", Value::words(shown)),
+            Property::new("owner_has_all", *owner_has_all),
+        ]
     }
 
     fn section(&self) -> &'static str {

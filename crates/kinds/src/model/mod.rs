@@ -27,6 +27,9 @@ use crate::registry::KINDS;
 /// The key at the top of a file that says in which namespace unqualified names are.
 pub const NAMESPACE_KEY: &str = "namespace";
 
+/// The key at the top of a file for what of all objects is managed besides.
+pub const MANAGE_KEY: &str = "manage";
+
 /// The top of a file.
 pub static FILE: Form = Form::new("file", "a model file");
 

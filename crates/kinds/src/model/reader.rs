@@ -8,8 +8,9 @@ use reconcile_sql::ident::{MAX_IDENT_BYTES, split_qualified};
 use reconcile_yaml::{Entry, Key, Node, Problem, Span, Value, nearest};
 
 use super::mention::Mention;
-use super::{FILE, Field, Form, ModelPart, Shape, fields_of, names};
+use super::{FILE, Field, Form, MANAGE_KEY, ModelPart, Shape, fields_of, names};
 use crate::namespace;
+use crate::registry::KINDS;
 
 /// What became of the files of a model.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>)
         taken: BTreeSet::new(),
         waiting: Vec::new(),
         mentions: Vec::new(),
+        manage: managed(files),
     };
     for object in given {
         // What is given twice is the same object.
@@ -56,8 +58,15 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>)
     }
     reader.read_waiting();
     reader.resolve_mentions();
+    reader.manage_all();
     let ModelReader { catalog, places, problems, .. } = reader;
     Reading { catalog, places, problems }
+}
+
+/// What any of the files says of all objects.
+fn managed(files: &[Node]) -> BTreeSet<String> {
+    let lists = files.iter().filter_map(|root| root.get(MANAGE_KEY));
+    lists.flat_map(|list| list.items()).filter_map(Node::text).map(str::to_owned).collect()
 }
 
 /// What a section stands in.
@@ -103,6 +112,7 @@ pub struct ModelReader<'a> {
     taken: BTreeSet<QName>,
     waiting: Vec<Waiting<'a>>,
     pub(super) mentions: Vec<Mention>,
+    manage: BTreeSet<String>,
 }
 
 impl<'a> ModelReader<'a> {
@@ -190,6 +200,28 @@ impl<'a> ModelReader<'a> {
         let numbered = (1..).map(|n| names::object_name(name1, name2, &format!("{label}{n}")));
         let first = names::object_name(name1, name2, label);
         std::iter::once(first).chain(numbered).find(free).unwrap_or_default()
+    }
+
+    /// Whether the model speaks of this of all objects: `owners`, `grants`.
+    pub fn manages(&self, what: &str) -> bool {
+        self.manage.contains(what)
+    }
+
+    /// What is managed of all objects is stated in full of each that stands on its own.
+    fn manage_all(&mut self) {
+        let sections = KINDS.iter().filter_map(|kind| kind.model());
+        let fields = sections.flat_map(|part| part.fields()).filter(|field| field.section);
+        let sections: Vec<&'static str> =
+            fields.map(|field| field.name).filter(|name| self.manage.contains(*name)).collect();
+        let roots: Vec<Address> = self
+            .catalog
+            .objects()
+            .filter(|object| object.parent.is_none())
+            .map(|object| object.address.clone())
+            .collect();
+        for (section, root) in sections.iter().flat_map(|s| roots.iter().map(move |r| (s, r))) {
+            self.catalog.manage(root.clone(), section);
+        }
     }
 
     /// Says which section of an object the model states in full.

@@ -85,9 +85,16 @@ pub struct WriteCx<'a> {
     pub catalog: &'a Catalog,
     /// The namespace of the file.
     pub namespace: &'a str,
+    /// What of all objects is stated besides: `owners`, `grants`.
+    pub manage: &'a [String],
 }
 
 impl WriteCx<'_> {
+    /// Whether this is stated of all objects.
+    pub fn manages(&self, what: &str) -> bool {
+        self.manage.iter().any(|m| m == what)
+    }
+
     /// The key of something that stands at the top of a file: without the file's own namespace,
     /// and quoted only where a dot or a quote would be misread. Case is kept as it is.
     pub fn key(&self, address: &Address) -> String {

@@ -43,6 +43,10 @@ impl Kind for NamespaceKind {
         format!("SCHEMA {}", address.dotted())
     }
 
+    fn grant_class(&self) -> &'static str {
+        "SCHEMA"
+    }
+
     fn describe(&self, _object: &Object) -> String {
         String::new()
     }

@@ -1,5 +1,6 @@
 //! The role that owns an object.
 
+pub mod model;
 mod read;
 mod steps;
 

@@ -6,6 +6,7 @@ use reconcile_catalog::{Address, Definition, Object};
 use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
 
 use super::{NAME, Owner, read};
+use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::registry;
 use crate::step::{Action, Refusal, Sql, Stage};
@@ -22,6 +23,10 @@ impl Kind for OwnerKind {
 
     fn plural(&self) -> &'static str {
         "owners"
+    }
+
+    fn model(&self) -> Option<&'static dyn ModelPart> {
+        Some(&super::model::OwnerModel)
     }
 
     fn queries(&self, _version: ServerVersion) -> Vec<String> {
@@ -62,7 +67,7 @@ impl Kind for OwnerKind {
             format!("give {} to {}", target.short(), owner.role),
             Sql::Statement(sql),
         );
-        if cx.live.contains(&target) && kind.name() != crate::enum_type::NAME {
+        if cx.live.contains(&target) && kind.grant_class() == "TABLE" {
             action = action.locking(relation(&target), LockLevel::AccessExclusive);
         }
         Ok(vec![Stage::transaction(vec![action])])
