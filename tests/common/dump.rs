@@ -14,6 +14,13 @@ pub(crate) async fn definitions(database: &Database) -> String {
     blocking(move || pg_dump(&url, &[&exclude])).await
 }
 
+/// The definitions, without the journal and without whose they are and who may use them.
+pub(crate) async fn without_owners(database: &Database) -> String {
+    let url = database.url();
+    let exclude = format!("--exclude-schema={JOURNAL}");
+    blocking(move || pg_dump(&url, &[&exclude, "--no-owner", "--no-privileges"])).await
+}
+
 /// Some tables' definitions.
 pub(crate) async fn of_tables(database: &Database, tables: &[&str]) -> String {
     let url = database.url();
@@ -84,7 +91,7 @@ pub(crate) fn without_column_order(dump: &str) -> String {
                 list.push(line.trim_end_matches(','));
                 continue;
             }
-            None if line.starts_with("CREATE TABLE ") && line.ends_with('(') => {
+            None if is_table(line) && line.ends_with('(') => {
                 columns = Some(Vec::new());
             }
             None => {}
@@ -93,6 +100,10 @@ pub(crate) fn without_column_order(dump: &str) -> String {
         out.push('\n');
     }
     out
+}
+
+fn is_table(line: &str) -> bool {
+    line.starts_with("CREATE TABLE ") || line.starts_with("CREATE UNLOGGED TABLE ")
 }
 
 /// A dump with one spelling for a list of strings.

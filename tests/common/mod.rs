@@ -7,6 +7,8 @@
 pub(crate) mod cases;
 pub(crate) mod dump;
 pub(crate) mod golden;
+pub(crate) mod pair;
+pub(crate) mod pair_rows;
 pub(crate) mod proxy;
 pub(crate) mod rows;
 
