@@ -112,6 +112,11 @@ impl Catalog {
         }
     }
 
+    /// Takes an object out; what is part of it or refers to it stays.
+    pub fn forget(&mut self, address: &Address) {
+        self.objects.remove(address);
+    }
+
     /// Puts another definition of the same object in its place.
     pub fn redefine(&mut self, address: &Address, definition: Arc<dyn Definition>) {
         if let Some(object) = self.objects.get_mut(address) {

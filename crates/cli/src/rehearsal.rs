@@ -104,7 +104,7 @@ async fn attempt(derived: &Derived, global: &Global) -> Result<Verdict, String> 
     let live = &derived.snapshot.catalog;
     let mut stage = Stage::start(derived.snapshot.version.major(), global).await?;
     let copied = copy_of(live, &derived.snapshot.facts)?;
-    let Built { snapshot, mut missing } =
+    let Built { snapshot, mut missing, unsure: _ } =
         build(&mut stage.session, copied).await.map_err(|error| error.to_string())?;
     // Ownership, privileges and functions are as they could be made; who owns what decides
     // nothing that a plan does.
@@ -145,7 +145,8 @@ fn undeclared(catalog: &Catalog) -> Vec<Object> {
     catalog.objects().filter(by_itself).cloned().collect()
 }
 
-/// The live catalog with the model's objects in it, all as the server writes them.
+/// The live catalog with the model's objects in it, all as the server writes them; without those
+/// that could not be made.
 async fn canonical(model: &Model, global: &Global, derived: &Derived) -> Result<Catalog, String> {
     let (live, facts) = (&derived.snapshot.catalog, &derived.snapshot.facts);
     let copied = copy_of(live, facts)?;
@@ -155,7 +156,9 @@ async fn canonical(model: &Model, global: &Global, derived: &Derived) -> Result<
     build(&mut stage.session, copied).await.map_err(|error| error.to_string())?;
     let built = build(&mut stage.session, desired).await.map_err(|error| error.to_string())?;
     stage.session.close().await;
-    Ok(built.snapshot.catalog)
+    let mut catalog = built.snapshot.catalog;
+    built.unsure.iter().for_each(|address| catalog.forget(address));
+    Ok(catalog)
 }
 
 /// Settles which texts of the model are the database's in other words: both as the server writes

@@ -24,6 +24,8 @@ pub struct Built {
     pub snapshot: Snapshot,
     /// What of the catalog is not in it, each with the reason, in words.
     pub missing: Vec<String>,
+    /// The objects that this is about, and those that were to be changed together with them.
+    pub unsure: BTreeSet<Address>,
 }
 
 /// How a rehearsal ended.
@@ -52,16 +54,19 @@ pub async fn build(session: &mut Session, desired: Catalog) -> Result<Built, Err
     let snapshot = introspect(session, &ReadOptions::default()).await?;
     let derived = derive_from(session, &unbounded(), snapshot, desired).await?;
     let mut missing: Vec<String> = derived.plan.refusals.iter().map(ToString::to_string).collect();
+    let mut unsure: BTreeSet<Address> =
+        derived.plan.refusals.iter().map(|refusal| refusal.address.clone()).collect();
     // What depends on something that could not be made fails too; the rest is worth having.
     let mut plan = derived.plan;
     for batch in std::mem::take(&mut plan.batches) {
         plan.batches = vec![batch];
         if let Err(failed) = run(session, &plan).await? {
             missing.push(failed.to_string());
+            unsure.extend(plan.steps().flat_map(|step| step.addresses.iter().cloned()));
         }
     }
     let snapshot = introspect(session, &ReadOptions::default()).await?;
-    Ok(Built { snapshot, missing })
+    Ok(Built { snapshot, missing, unsure })
 }
 
 /// Runs a plan and looks whether the desired catalog is what comes of it.

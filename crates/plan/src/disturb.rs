@@ -122,6 +122,15 @@ impl Disturbances {
                 planner.out.touched.insert(object.address.clone());
                 continue;
             }
+            // Another object takes its place under the same name.
+            let replaced = *by == Disturbance::Dropped && planner.successor(origin).is_some();
+            if replaced && self.is_stated(planner, &object.address) {
+                self.rebuild(planner, object, origin);
+                self.nested.insert((object.address.clone(), origin.clone()));
+                queue.push_back((object.address.clone(), Disturbance::Rebuilt, origin.clone()));
+                planner.out.touched.insert(object.address.clone());
+                continue;
+            }
             let on = if whole {
                 parent.and_then(|p| live.get(p)).unwrap_or(disturbed)
             } else {
@@ -196,6 +205,12 @@ impl Disturbances {
             let made = if gone { None } else { self.restore(planner, address) };
             let dropped = planner.graph.last(address, Verb::Drop);
             for origin in origins {
+                // Of what goes, another object takes the place: all in one transaction.
+                if let Some(drop) = planner.graph.first(origin, Verb::Drop) {
+                    for id in [dropped, made].into_iter().flatten() {
+                        planner.graph.tie(drop, id);
+                    }
+                }
                 // The change itself may have no steps of its own: a child follows its parent.
                 let Some(first) = planner.graph.first(origin, Verb::Alter) else { continue };
                 let last = planner.graph.last(origin, Verb::Alter).unwrap_or(first);

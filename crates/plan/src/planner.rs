@@ -65,6 +65,12 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         }
         Change::Alter { .. } | Change::Create(_) | Change::Drop(_) => None,
     });
+    let made = inputs.difference.changes.iter().filter_map(|c| match c {
+        Change::Create(address) if address.target().is_none() => {
+            Some((address.path().into(), address.clone()))
+        }
+        Change::Create(_) | Change::Alter { .. } | Change::Drop(_) => None,
+    });
     let mut planner = Planner {
         inputs,
         cx,
@@ -72,6 +78,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         out: Plan::default(),
         gone: gone.collect(),
         altered: altered.collect(),
+        made: made.collect(),
     };
     planner.run();
     planner.out
@@ -124,6 +131,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) out: Plan,
     /// Live objects that shall be gone.
     pub(crate) gone: BTreeSet<Address>,
+    /// New objects by their names.
+    pub(crate) made: BTreeMap<Box<[String]>, Address>,
     /// Live objects that get other properties, with their desired addresses.
     pub(crate) altered: BTreeMap<Address, Address>,
 }
@@ -294,7 +303,8 @@ impl Planner<'_> {
                     let successor = self
                         .graph
                         .rename(&address)
-                        .or_else(|| self.graph.first(&address, Verb::Create));
+                        .or_else(|| self.graph.first(&address, Verb::Create))
+                        .or_else(|| self.graph.first(self.successor(&address)?, Verb::Create));
                     if let Some(later) = successor {
                         self.graph.order(id, later);
                         let inside = |n: NodeId| {
@@ -323,6 +333,12 @@ impl Planner<'_> {
                 }
             }
         }
+    }
+
+    /// The object of another kind that takes the place of one that goes, under the same name.
+    pub(crate) fn successor(&self, gone: &Address) -> Option<&Address> {
+        let successor = self.made.get(gone.path())?;
+        (gone.target().is_none() && successor.kind() != gone.kind()).then_some(successor)
     }
 
     fn same_chain(&self, a: NodeId, b: NodeId) -> bool {

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use reconcile_catalog::Address;
+use reconcile_catalog::{Address, Object};
 use reconcile_sql::ident::split_qualified;
 use reconcile_sql::lex::{TokenKind, significant};
 
@@ -47,12 +47,19 @@ impl ModelReader<'_> {
                     None => vec![namespace.clone(), "public".to_owned()],
                 };
                 let found = places.into_iter().find_map(|ns| named.get(&(ns, name.clone())));
-                for target in found.into_iter().flatten().filter(|t| t.path() != own) {
-                    self.catalog.depend(&of, target);
+                for target in found.into_iter().flatten() {
+                    let is_own = target.path() == own;
+                    if !is_own {
+                        self.catalog.depend(&of, target);
+                    }
                     // Which of its parts: a column that is still to be added.
-                    let parts = self.catalog.children(target).map(|part| &part.address);
-                    let named = |part: &&Address| names.iter().any(|(_, n)| n == part.name());
-                    let parts: Vec<Address> = parts.filter(named).cloned().collect();
+                    let named = |part: &&Object| {
+                        let is_column = part.definition.section() == "columns";
+                        (is_column || !is_own)
+                            && names.iter().any(|(_, n)| n == part.address.name())
+                    };
+                    let parts = self.catalog.children(target).filter(named);
+                    let parts: Vec<Address> = parts.map(|part| part.address.clone()).collect();
                     parts.iter().for_each(|part| self.catalog.depend(&of, part));
                 }
             }
