@@ -20,6 +20,9 @@
 //! others, run the newest `target/debug/deps/pairs-*` itself from the root of the repository: it
 //! uses `target/debug/reconcile`.
 //!
+//! What no model declares but both sides need, such as the function of a trigger, stands in
+//! `given.sql` beside them and is loaded first everywhere.
+//!
 //! What a pair asks for stands in the first lines of a file:
 //!
 //! ```text

@@ -20,6 +20,8 @@ const LIMIT: Duration = Duration::from_secs(120);
 pub(crate) struct Side {
     pub(crate) label: String,
     pub(crate) sql: String,
+    /// What is there on both sides and no model declares: functions.
+    pub(crate) given: String,
 }
 
 /// Two schemas.
@@ -93,6 +95,7 @@ struct Loaded {
     dump: String,
     state: State,
     model: PathBuf,
+    given: String,
     /// Whether there is a model.
     is_read: bool,
 }
@@ -124,7 +127,8 @@ impl Judge {
             let names_roles = ["ROLE", "GRANT", "OWNER"].iter().any(|word| side.sql.contains(word));
             let _one = if names_roles { Some(LOADING.lock().await) } else { None };
             let (server, name) = (database.server(), database.name());
-            reconcile_throwaway::load(server, name, &side.sql, &side.label).await
+            let sql = format!("{}\n{}", side.given, side.sql);
+            reconcile_throwaway::load(server, name, &sql, &side.label).await
         };
         match done {
             Ok(report) if report.missing_extensions.is_empty() && report.skipped.is_empty() => {}
@@ -148,7 +152,7 @@ impl Judge {
         if !is_read {
             self.fail(which, "inspect", told(&ran));
         }
-        Some(Loaded { database, dump, state, model, is_read })
+        Some(Loaded { database, dump, state, model, given: side.given.clone(), is_read })
     }
 
     /// `inspect`, then `check`: in sync.
@@ -163,7 +167,7 @@ impl Judge {
 
     /// The model alone makes the same.
     async fn rebuild(&mut self, loaded: &Loaded, which: &str) {
-        let fresh = database(self.major, "").await;
+        let fresh = database(self.major, &loaded.given).await;
         let model = loaded.model.to_str().unwrap();
         let log = format!("rebuild-{which}");
         let ran = self.run(&fresh, &["apply", "--yes", model], &log).await;
@@ -352,7 +356,8 @@ pub(crate) fn on_disk() -> Vec<Pair> {
 fn side(path: &Path) -> Side {
     let sql = std::fs::read_to_string(path);
     let sql = sql.unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    Side { label: path.strip_prefix(root()).unwrap().display().to_string(), sql }
+    let given = std::fs::read_to_string(path.with_file_name("given.sql")).unwrap_or_default();
+    Side { label: path.strip_prefix(root()).unwrap().display().to_string(), sql, given }
 }
 
 fn folders(path: &Path) -> Vec<PathBuf> {
