@@ -6,6 +6,7 @@
 
 pub(crate) mod cases;
 pub(crate) mod dump;
+pub(crate) mod generate;
 pub(crate) mod golden;
 pub(crate) mod pair;
 pub(crate) mod pair_rows;

@@ -75,11 +75,24 @@ impl Pair {
 ///
 /// Models and protocols stay in `target/pairs/<name>/<major>/`.
 pub(crate) async fn judge(pair: &Pair, major: u32) -> Vec<Failure> {
+    judge_of(pair, major, "").await
+}
+
+/// What is wrong at places that begin so; nothing else is looked for.
+pub(crate) async fn judge_of(pair: &Pair, major: u32, place: &str) -> Vec<Failure> {
     let folder = root().join("target/pairs").join(&pair.name).join(major.to_string());
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir_all(&folder).unwrap();
-    let mut judge = Judge { folder, major, failures: Vec::new() };
+    let mut judge = Judge { folder, major, failures: Vec::new(), wanted: place.to_owned() };
     judge.pair(pair).await;
+    let text = judge.failures.iter().map(|f| format!("=== {}\n{}\n", f.place, f.text));
+    let text: String = text.collect();
+    if !text.is_empty() {
+        std::fs::write(judge.folder.join("failures.txt"), text).unwrap();
+        for (side, which) in [(&pair.before, "before.sql"), (&pair.after, "after.sql")] {
+            std::fs::write(judge.folder.join(which), &side.sql).unwrap();
+        }
+    }
     judge.failures
 }
 
@@ -87,6 +100,8 @@ struct Judge {
     folder: PathBuf,
     major: u32,
     failures: Vec<Failure>,
+    /// Only what is found at places that begin so counts.
+    wanted: String,
 }
 
 /// A schema that was loaded, and what is known of it before the program changes it.
@@ -106,17 +121,24 @@ impl Judge {
         let after = self.load(&pair.after, "after").await;
         let (Some(before), Some(after)) = (before, after) else { return };
         for (loaded, which) in [(&before, "before"), (&after, "after")] {
-            if loaded.is_read {
+            if loaded.is_read && self.asks(which, "roundtrip") {
                 self.roundtrip(loaded, which).await;
+            }
+            if loaded.is_read && self.asks(which, "rebuild") {
                 self.rebuild(loaded, which).await;
             }
         }
-        if after.is_read {
+        if after.is_read && self.asks("forth", "migrate") {
             self.migrate(&before, &after, &pair.after, "forth").await;
         }
-        if before.is_read && !pair.is_oneway() {
+        if before.is_read && !pair.is_oneway() && self.asks("back", "migrate") {
             self.migrate(&after, &before, &pair.before, "back").await;
         }
+    }
+
+    /// Whether a part of the demands is wanted.
+    fn asks(&self, which: &str, part: &str) -> bool {
+        self.wanted.is_empty() || self.wanted.starts_with(&format!("{which}: {part}"))
     }
 
     async fn load(&mut self, side: &Side, which: &str) -> Option<Loaded> {

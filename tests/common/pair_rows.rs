@@ -194,6 +194,10 @@ pub(crate) fn lost(before: &State, after: &State) -> Vec<String> {
         }
     }
     for (name, now) in &after.sequences {
+        // One that was there goes on as it did.
+        if before.sequences.contains_key(name) {
+            continue;
+        }
         words.extend(behind_its_column(name, now, after));
     }
     words

@@ -1,0 +1,49 @@
+//! Random schemas that PostgreSQL accepts, with rows that every constraint of them accepts.
+//!
+//! Invariant: the same seed and version give the same pair. A table has three rows, and of a column
+//! the three values are distinct and good for every CHECK, so that both sides of a pair hold for
+//! the rows of the other one.
+
+mod mutate;
+mod render;
+mod rng;
+mod schema;
+mod shrink;
+mod types;
+
+use super::pair::{Pair, Side};
+
+pub(crate) use schema::Schema;
+pub(crate) use shrink::simpler;
+
+/// Two schemas, the second of which was made from the first.
+#[derive(Debug, Clone)]
+pub(crate) struct Generated {
+    pub(crate) before: Schema,
+    pub(crate) after: Schema,
+}
+
+impl Generated {
+    /// The pair of a seed.
+    pub(crate) fn of(seed: u64, major: u32) -> Self {
+        let mut rng = rng::Rng::new(seed);
+        let before = schema::schema(&mut rng, major);
+        let after = mutate::mutated(&before, &mut rng, major);
+        let mut pair = Generated { before, after };
+        mutate::reconcile_rows(&mut pair);
+        pair
+    }
+
+    /// As SQL.
+    pub(crate) fn pair(&self, name: &str) -> Pair {
+        let side = |schema: &Schema, which: &str| Side {
+            label: format!("{name}/{which}.sql"),
+            sql: render::sql(schema),
+        };
+        Pair {
+            name: name.to_owned(),
+            before: side(&self.before, "before"),
+            after: side(&self.after, "after"),
+        }
+    }
+}
