@@ -59,6 +59,11 @@ pub trait Definition: Any + Debug + Send + Sync {
         false
     }
 
+    /// Whether it is a type that columns and other types can have.
+    fn is_type(&self) -> bool {
+        false
+    }
+
     /// Where this object is superfluous if a complete model does not state it.
     fn pruned(&self, address: &Address) -> Pruned {
         Pruned::In(address.namespace().to_owned())

@@ -9,7 +9,7 @@ use crate::Cx;
 use crate::gate::{Gap, GateCx, Probe};
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
-use crate::step::{Refusal, Stage};
+use crate::step::{Action, Refusal, Stage};
 
 /// A kind of object: everything that is true of tables and of no other kind, and so on.
 pub trait Kind: Sync {
@@ -96,6 +96,23 @@ pub trait Kind: Sync {
         None
     }
 
+    /// The steps that give a live type another name, so that its successor can take its own; what
+    /// is of the type keeps it. Only asked for what [`Replacement::Exchanged`] is said of.
+    fn set_aside(&self, live: &Object, _cx: &Cx<'_>) -> Vec<Action> {
+        vec![crate::user_type::set_aside(&live.address)]
+    }
+
+    /// Whether a part of a type can get these properties only with a successor of the whole type.
+    fn needs_exchange(&self, _wanted: &Object, _cx: &Cx<'_>) -> bool {
+        false
+    }
+
+    /// Whether anything may need it without saying so: it is made before and dropped after
+    /// everything that it does not need itself.
+    fn comes_first(&self) -> bool {
+        false
+    }
+
     /// The relations that are rewritten when these properties change.
     fn rewrites(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Vec<Address> {
         Vec::new()
@@ -136,6 +153,9 @@ pub enum Replacement {
     Replaced,
     /// It is dropped and made again in one transaction, with everything that depends on it.
     Rebuilt,
+    /// It is a type, and another one takes its place and name in one transaction. What is of the
+    /// type goes over to it; what else depends on it is dropped before and made again after.
+    Exchanged,
 }
 
 /// The live objects as they are after the plan.
@@ -166,9 +186,10 @@ impl Alteration<'_> {
 /// What is done to an object that others depend on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Disturbance {
-    /// Its type changes.
+    /// Its type changes. The two types are equal where another type takes over the name of the one
+    /// that it has.
     Retyped(Box<Retype>),
-    /// It is dropped and made again in one transaction.
+    /// It is dropped and made again in one transaction, or another one takes its place.
     Rebuilt,
     /// It is dropped for good.
     Dropped,
@@ -186,6 +207,8 @@ pub enum Reaction {
     },
     /// It is changed in the same way by the same statement, and its own dependents are disturbed.
     Follow(Box<Retype>),
+    /// Another type takes its place, because what it is made of is another one.
+    Exchange,
     /// It goes too, without a step of its own.
     Goes,
     /// The change cannot be made while this object is as it is.

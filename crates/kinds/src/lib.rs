@@ -6,9 +6,14 @@
 
 pub mod column;
 pub mod comment;
+pub mod composite;
 pub mod constraint;
 mod cx;
+pub mod domain;
+pub mod domain_check;
 pub mod enum_type;
+mod exchange;
+pub mod extension;
 pub mod function;
 pub mod gate;
 pub mod grant;
@@ -20,14 +25,17 @@ pub mod namespace;
 pub mod other;
 pub mod owner;
 pub mod policy;
+pub mod range;
 mod read;
 pub mod registry;
 mod step;
 pub mod table;
 pub mod trigger;
+mod user_type;
 pub mod view;
 
 pub use cx::{Cx, Facts, RelationSize};
+pub use exchange::{Exchanged, exchange};
 pub use kind::{After, Alteration, Disturbance, How, Kind, Reaction, Replacement};
 pub use read::{ObjectId, ReadError, Reader, Row, dependencies};
 pub use registry::{KINDS, kind};

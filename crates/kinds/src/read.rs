@@ -52,6 +52,8 @@ impl ObjectId {
     pub const PG_TRIGGER: u32 = 2620;
     /// `pg_policy`
     pub const PG_POLICY: u32 = 3256;
+    /// `pg_extension`
+    pub const PG_EXTENSION: u32 = 3079;
 
     /// An object in a catalog.
     pub fn new(class: u32, oid: u32) -> Self {
@@ -65,6 +67,7 @@ pub struct Reader {
     /// What was read so far.
     pub catalog: Catalog,
     ids: HashMap<ObjectId, Address>,
+    members: HashMap<ObjectId, Address>,
     hidden_namespace: Option<String>,
 }
 
@@ -88,6 +91,13 @@ impl Reader {
     pub fn alias(&mut self, id: ObjectId, address: &Address) {
         if self.catalog.contains(address) {
             self.ids.insert(id, address.clone());
+        }
+    }
+
+    /// Lets who depends on `id`, which is no object, depend on the one that it belongs to.
+    pub fn member(&mut self, id: ObjectId, of: &Address) {
+        if self.catalog.contains(of) {
+            self.members.insert(id, of.clone());
         }
     }
 
@@ -190,7 +200,8 @@ pub fn dependencies() -> String {
          LEFT JOIN pg_rewrite r ON d.classid = 2618 AND r.oid = d.objid \
          LEFT JOIN pg_class s ON d.classid = 1259 AND s.oid = d.objid AND s.relkind IN ('c', 'f') \
          WHERE d.refobjid >= 16384 AND d.objid >= 16384 AND d.deptype IN ('n', 'a', 'i', 'P', 'S') \
-         AND d.refclassid <> 2615 AND NOT (d.classid = 1247 AND d.deptype = 'i')"
+         AND d.refclassid <> 2615 AND NOT (d.classid = 1247 AND d.deptype = 'i') \
+         AND NOT (d.refclassid = 1247 AND d.deptype = 'i')"
     )
 }
 
@@ -211,12 +222,17 @@ impl Reader {
             sub: parsed(row, "sub")?,
         };
         let whole = |id: ObjectId| ObjectId { sub: 0, ..id };
-        let Some(target) = self.ids.get(&target).or_else(|| self.ids.get(&whole(target))).cloned()
-        else {
+        if self.members.contains_key(&whole(source)) {
+            return Ok(());
+        }
+        let known = |id: ObjectId| self.ids.get(&id).or_else(|| self.ids.get(&whole(id)));
+        // The parts of an operator class are no members themselves: what is of no kind and uses a
+        // member is passed over.
+        let member = || self.members.get(&whole(target)).filter(|_| known(source).is_some());
+        let Some(target) = known(target).or_else(member).cloned() else {
             return Ok(());
         };
-        if let Some(description) = row.get("description").filter(|_| self.resolve(source).is_none())
-        {
+        if let Some(description) = row.get("description").filter(|_| known(source).is_none()) {
             let other = crate::other::Other {
                 description: description.to_owned(),
                 class: row.get("classname").unwrap_or_default().to_owned(),

@@ -8,7 +8,12 @@ use crate::kind::Kind;
 /// Every kind.
 pub const KINDS: &[&dyn Kind] = &[
     &crate::namespace::NamespaceKind,
+    &crate::extension::ExtensionKind,
     &crate::enum_type::EnumTypeKind,
+    &crate::domain::DomainKind,
+    &crate::domain_check::DomainCheckKind,
+    &crate::composite::CompositeKind,
+    &crate::range::RangeKind,
     &crate::table::TableKind,
     &crate::column::ColumnKind,
     &crate::constraint::ConstraintKind,

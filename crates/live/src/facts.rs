@@ -86,12 +86,6 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
              AND o.deptype IN ('a', 'i'))",
         ),
         in_namespace("foreign tables", "pg_class", "relnamespace", "x.relkind = 'f'"),
-        types("domains", "t.typtype = 'd'"),
-        types(
-            "composite types",
-            "t.typtype = 'c' AND EXISTS (SELECT FROM pg_class c WHERE c.oid = t.typrelid AND c.relkind = 'c')",
-        ),
-        types("range types", "t.typtype = 'r'"),
         types(
             "base types",
             "t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)",
@@ -101,7 +95,6 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
         in_namespace("operator classes", "pg_opclass", "opcnamespace", "true"),
         in_namespace("collations", "pg_collation", "collnamespace", "true"),
         in_namespace("text search configurations", "pg_ts_config", "cfgnamespace", "true"),
-        plain("extensions", "pg_extension x", "x.extname <> 'plpgsql'"),
         plain("publications", "pg_publication", "true"),
         plain("subscriptions", "pg_subscription s", &format!("s.subdbid = {here}")),
         plain("event triggers", "pg_event_trigger x", &free("pg_event_trigger", "x.oid")),

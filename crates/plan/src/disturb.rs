@@ -9,6 +9,7 @@ use reconcile_catalog::{Address, Object};
 use reconcile_diff::Change;
 use reconcile_kinds::{Disturbance, How, Place, Reaction, Refusal, Replacement, kind};
 
+use crate::exchange::Exchanges;
 use crate::graph::Verb;
 use crate::planner::Planner;
 use crate::step::Warning;
@@ -24,6 +25,22 @@ pub(crate) struct Disturbances {
     nested: BTreeSet<(Address, Address)>,
     /// `(altered, dropped)`: the first stops using the second, under its desired address.
     lets_go: BTreeSet<(Address, Address)>,
+    /// Types that give way to others of the same names.
+    pub(crate) exchanges: Exchanges,
+}
+
+/// The live type, with its desired address, of which a part can change only with its successor.
+fn needs_exchange(planner: &Planner<'_>, change: &Change) -> Option<(Address, Address)> {
+    let wanted = match change {
+        Change::Create(address) => address,
+        Change::Alter { desired, properties, .. } if properties.iter().any(|p| p.proven) => desired,
+        Change::Alter { .. } | Change::Drop(_) => return None,
+    };
+    let object = planner.inputs.desired.get(wanted)?;
+    let parent = object.parent.as_ref()?;
+    let live = planner.inputs.difference.matched.live_of(parent)?;
+    let needed = kind(wanted.kind())?.needs_exchange(object, &planner.cx);
+    needed.then(|| (live.clone(), parent.clone()))
 }
 
 impl Disturbances {
@@ -41,6 +58,14 @@ impl Disturbances {
                         match replacement {
                             Replacement::None => {}
                             Replacement::Replaced => out.carry(planner, object, desired),
+                            Replacement::Exchanged => {
+                                out.exchange(planner, object, live, desired);
+                                queue.push_back((
+                                    live.clone(),
+                                    Disturbance::Rebuilt,
+                                    desired.clone(),
+                                ));
+                            }
                             Replacement::Rebuilt => {
                                 out.rebuild(planner, object, desired);
                                 queue.push_back((
@@ -75,6 +100,12 @@ impl Disturbances {
                 }
                 Change::Create(_) => {}
             }
+            if let Some((ty, name)) = needs_exchange(planner, change)
+                && let Some(object) = planner.inputs.live.get(&ty)
+            {
+                out.exchange(planner, object, &ty, &name);
+                queue.push_back((ty, Disturbance::Rebuilt, name));
+            }
         }
         let mut seen = BTreeSet::new();
         while let Some((address, by, origin)) = queue.pop_front() {
@@ -83,6 +114,9 @@ impl Disturbances {
             }
             out.spread(planner, &address, &by, &origin, &mut queue);
         }
+        // What comes with a type that is exchanged is not made again by itself.
+        let Self { rebuilt, exchanges, .. } = &mut out;
+        rebuilt.retain(|address, _| !exchanges.takes(address));
         out
     }
 
@@ -109,6 +143,9 @@ impl Disturbances {
             if let Some(gone) =
                 [&object.address, &root].into_iter().find(|a| planner.gone.contains(*a))
             {
+                if self.exchanges.is_type(address) {
+                    self.exchanges.leaves(gone, address);
+                }
                 if gone != origin {
                     self.nested.insert((gone.clone(), origin.clone()));
                 }
@@ -140,12 +177,26 @@ impl Disturbances {
                 kind(object.address.kind()).map(|k| k.react(object, on, by, &planner.cx));
             planner.out.touched.insert(object.address.clone());
             match reaction {
-                None | Some(Reaction::Keep | Reaction::Goes) => {}
+                None | Some(Reaction::Goes) => {}
+                Some(Reaction::Keep) => {
+                    if self.exchanges.is_type(address)
+                        && planner.altered.contains_key(&object.address)
+                    {
+                        self.exchanges.leaves(&object.address, address);
+                    }
+                }
                 Some(Reaction::Refuse(reason)) => {
                     planner.out.refusals.push(Refusal::new(origin, reason))
                 }
                 Some(_) if whole => {}
+                Some(Reaction::Exchange) => {
+                    self.exchange(planner, object, address, origin);
+                    queue.push_back((object.address.clone(), Disturbance::Rebuilt, origin.clone()));
+                }
                 Some(Reaction::Follow(retype)) => {
+                    if self.exchanges.is_type(address) {
+                        self.exchanges.user(&object.address, address);
+                    }
                     queue.push_back((
                         object.address.clone(),
                         Disturbance::Retyped(retype),
@@ -168,6 +219,25 @@ impl Disturbances {
     fn rebuild(&mut self, planner: &mut Planner<'_>, object: &Object, origin: &Address) {
         self.rebuilt.entry(object.address.clone()).or_default().insert(origin.clone());
         self.carry(planner, object, origin);
+    }
+
+    /// A type gives way to another one, with what belongs to it; the parts that come with it have
+    /// what belongs to them.
+    fn exchange(
+        &mut self,
+        planner: &mut Planner<'_>,
+        object: &Object,
+        because_of: &Address,
+        origin: &Address,
+    ) {
+        self.exchanges.add(object, because_of, planner);
+        self.carry(planner, object, origin);
+        let live = planner.inputs.live;
+        for part in live.children(&object.address) {
+            if self.exchanges.takes(&part.address) {
+                self.carry(planner, part, origin);
+            }
+        }
     }
 
     /// What is part of an object that is made again is made again too.
@@ -194,7 +264,9 @@ impl Disturbances {
 
     /// Whether an object is dropped and made again.
     pub(crate) fn is_rebuilt(&self, address: &Address) -> bool {
-        self.rebuilt.contains_key(address) || self.carried.contains_key(address)
+        self.rebuilt.contains_key(address)
+            || self.carried.contains_key(address)
+            || self.exchanges.takes(address)
     }
 
     /// Adds the steps that take the disturbed objects away and bring them back.
@@ -265,7 +337,8 @@ impl Disturbances {
             let root = planner
                 .graph
                 .last(parent, Verb::Create)
-                .or_else(|| planner.graph.last(&altered, Verb::Alter));
+                .or_else(|| planner.graph.last(&altered, Verb::Alter))
+                .or_else(|| self.exchanges.node_of(parent, planner));
             if let Some(root) = root {
                 if planner.graph.nodes[root].place != Place::Outside {
                     planner.graph.tie(root, node);
@@ -279,6 +352,7 @@ impl Disturbances {
                 planner.graph.order(a, b);
             }
         }
+        self.exchanges.order(planner);
         for (first, then) in &self.nested {
             let drops =
                 planner.graph.last(first, Verb::Drop).zip(planner.graph.first(then, Verb::Drop));

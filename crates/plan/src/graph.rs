@@ -87,6 +87,12 @@ impl Graph {
         }
     }
 
+    /// Lets a node stand for what is done to a further object.
+    pub(crate) fn also(&mut self, address: &Address, verb: Verb, node: NodeId) {
+        self.first.insert((address.clone(), verb), node);
+        self.last.insert((address.clone(), verb), node);
+    }
+
     /// The node in which an altered object takes its new name.
     pub(crate) fn rename(&self, address: &Address) -> Option<NodeId> {
         self.renames.get(address).copied()

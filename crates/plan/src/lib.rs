@@ -6,8 +6,10 @@
 mod batch;
 mod demands;
 mod disturb;
+mod exchange;
 mod gate;
 mod graph;
+mod needs;
 mod order;
 mod orphans;
 mod planner;

@@ -79,6 +79,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         gone: gone.collect(),
         altered: altered.collect(),
         made: made.collect(),
+        needs: Vec::new(),
     };
     planner.run();
     planner.out
@@ -135,6 +136,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) made: BTreeMap<Box<[String]>, Address>,
     /// Live objects that get other properties, with their desired addresses.
     pub(crate) altered: BTreeMap<Address, Address>,
+    /// What nodes need beside what their own objects do.
+    pub(crate) needs: Vec<(NodeId, BTreeSet<Address>)>,
 }
 
 impl Planner<'_> {
@@ -147,6 +150,7 @@ impl Planner<'_> {
             *self.out.unmanaged.entry(plural.to_owned()).or_default() += 1;
         }
         let disturbances = Disturbances::find(self);
+        disturbances.exchanges.plan(self);
         for change in &difference.changes {
             match change {
                 Change::Drop(address) => self.touch_whole(address),
@@ -158,6 +162,7 @@ impl Planner<'_> {
         }
         disturbances.apply(self);
         self.order_by_dependencies();
+        self.order_by_further_needs();
         self.remove_orphans(&disturbances);
         self.forget_locks_on_what_is_new();
         for node in &mut self.graph.nodes {
@@ -200,6 +205,9 @@ impl Planner<'_> {
                 else {
                     return;
                 };
+                if disturbances.exchanges.makes(object, self) {
+                    return;
+                }
                 let stages = kind.create(object, How::Online, &cx);
                 self.add(address, Verb::Create, stages);
             }
@@ -218,11 +226,14 @@ impl Planner<'_> {
                 }
             }
             Change::Alter { desired, live, properties } => {
-                if disturbances.is_rebuilt(live) {
+                let exchanged = disturbances.exchanges.is_type(live);
+                if disturbances.is_rebuilt(live) && !exchanged {
                     return; // It is made again as it shall be.
                 }
                 let Some((kind, there, wanted)) = pair(self.inputs, desired, live) else { return };
-                if let Some(unproven) = properties.first().filter(|_| !is_change(properties)) {
+                if let Some(unproven) =
+                    properties.first().filter(|_| !is_change(properties) && !exchanged)
+                {
                     let reason = format!(
                         "unproven: whether `{}` {} means the same as {} could not be found out; write it as the \
                              database does, or change the database",
@@ -241,7 +252,7 @@ impl Planner<'_> {
                 }
                 // It is altered under the name that it has, then renamed: what is proven about it is
                 // proven before it takes the place of another one.
-                if !properties.is_empty() {
+                if !properties.is_empty() && !exchanged {
                     let wanted = Object { address: live.clone(), ..wanted };
                     let alteration = Alteration { live: there, desired: &wanted, properties };
                     let stages = kind.alter(&alteration, &cx);

@@ -16,11 +16,11 @@ use crate::{Alteration, Cx};
 /// What one alteration of a column takes.
 pub(super) struct Steps<'a> {
     change: &'a Alteration<'a>,
-    cx: &'a Cx<'a>,
-    live: &'a Column,
-    desired: &'a Column,
-    address: &'a Address,
-    table: QName,
+    pub(super) cx: &'a Cx<'a>,
+    pub(super) live: &'a Column,
+    pub(super) desired: &'a Column,
+    pub(super) address: &'a Address,
+    pub(super) table: QName,
     column: String,
 }
 
@@ -75,7 +75,7 @@ impl<'a> Steps<'a> {
         Refusal::new(self.address, reason)
     }
 
-    fn clause(&self, clause: &str, summary: String) -> Action {
+    pub(super) fn clause(&self, clause: &str, summary: String) -> Action {
         let sql = Sql::alter_table(&self.table, format!("ALTER COLUMN {} {clause}", self.column));
         Action::new(self.address, summary, sql)
             .locking(self.table.clone(), LockLevel::AccessExclusive)
@@ -164,7 +164,7 @@ impl<'a> Steps<'a> {
 
     /// PostgreSQL does not alter a column that a partition key reads, here or in a partition that
     /// is partitioned itself.
-    fn refuse_partition_key(&self) -> Result<(), Refusal> {
+    pub(super) fn refuse_partition_key(&self) -> Result<(), Refusal> {
         let tables = heirs(self.address, self.cx).into_iter().map(|(o, _)| table_of(&o.address));
         for table in tables.chain([table_of(self.address)]) {
             let key =
@@ -183,7 +183,7 @@ impl<'a> Steps<'a> {
     }
 
     /// A child with two parents that both have the column cannot follow either.
-    fn refuse_two_parents(&self) -> Result<(), Refusal> {
+    pub(super) fn refuse_two_parents(&self) -> Result<(), Refusal> {
         let mine = |address: &Address| {
             address == self.address
                 || heirs(self.address, self.cx).iter().any(|(o, _)| &o.address == address)
@@ -217,12 +217,12 @@ impl<'a> Steps<'a> {
         if touches { Work::Build(self.table.clone()) } else { Work::Catalog }
     }
 
-    fn any_default(&self) -> bool {
+    pub(super) fn any_default(&self) -> bool {
         self.live.default.is_some()
             || heirs(self.address, self.cx).iter().any(|(_, c)| c.default.is_some())
     }
 
-    fn set_default(&self, default: Option<&str>, name: &str) -> Vec<Action> {
+    pub(super) fn set_default(&self, default: Option<&str>, name: &str) -> Vec<Action> {
         let action = match default {
             Some(default) => self.clause(
                 &format!("SET DEFAULT {default}"),
@@ -237,7 +237,7 @@ impl<'a> Steps<'a> {
 
     /// SET and DROP DEFAULT on a parent overwrite what a child has of its own (tried on 14 to 18):
     /// it gets it back.
-    fn heirs_defaults(&self, parent: Option<&str>) -> Vec<Action> {
+    pub(super) fn heirs_defaults(&self, parent: Option<&str>) -> Vec<Action> {
         let own = |(child, column): &(&Object, &Column)| {
             let differs = column.default != self.live.default;
             let wanted = self.cx.desired.definition::<Column>(&child.address);

@@ -24,7 +24,7 @@ pub(crate) fn values_where(
 }
 
 /// Rows without a value.
-pub(super) fn nulls(table: &QName, column: &str) -> Preflight {
+pub(crate) fn nulls(table: &QName, column: &str) -> Preflight {
     let name = quote_ident(column);
     values_where(table, "NULL", &format!("{name} IS NULL"), format!("{table}.{name} is null"))
 }
@@ -149,6 +149,11 @@ pub(super) fn histogram(address: &Address, from: &SqlType, to: &SqlType) -> Opti
     if from.array || to.array || !keeps_text(from) || !keeps_text(to) {
         return None;
     }
+    Some(text_histogram(address))
+}
+
+/// The number of rows of each value, as text, before and after.
+pub(super) fn text_histogram(address: &Address) -> Proof {
     let table = relation(address);
     let name = quote_ident(address.name());
     let query = format!(
@@ -156,10 +161,10 @@ pub(super) fn histogram(address: &Address, from: &SqlType, to: &SqlType) -> Opti
          coalesce(md5(string_agg(quote_nullable(v) || ' ' || n, ',' ORDER BY v COLLATE \"C\")), '-') \
          FROM (SELECT {name}::text AS v, count(*) AS n FROM {table} GROUP BY 1) AS histogram"
     );
-    Some(Proof {
+    Proof {
         what: format!("rows and values of {table}.{name}"),
         relation: table,
         before: query.clone(),
         after: query,
-    })
+    }
 }

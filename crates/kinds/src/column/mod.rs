@@ -3,6 +3,7 @@
 mod alter;
 mod casts;
 pub(crate) mod data;
+mod exchange;
 mod gate;
 pub mod model;
 mod read;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::table;
 
+pub(crate) use exchange::exchange;
 pub use steps::{ColumnKind, declaration};
 
 /// The name of the kind.

@@ -192,7 +192,7 @@ impl Kind for ColumnKind {
         object: &Object,
         disturbed: &Object,
         by: &Disturbance,
-        _cx: &Cx<'_>,
+        cx: &Cx<'_>,
     ) -> Reaction {
         let Some(column) = object.get::<Column>() else { return Reaction::Keep };
         let follows = |change: &reconcile_catalog::Retype| {
@@ -211,6 +211,9 @@ impl Kind for ColumnKind {
                  reads; drop the generated column first and add it again afterwards",
                 object.address
             )),
+            Disturbance::Rebuilt if disturbed.definition.is_type() => {
+                super::exchange::react(object, column, cx)
+            }
             Disturbance::Retyped(_) | Disturbance::Rebuilt => Reaction::Refuse(format!(
                 "{} has the row type of {}, which PostgreSQL does not alter while a column uses it",
                 object.address, disturbed.address

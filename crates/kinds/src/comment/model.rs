@@ -7,13 +7,18 @@ use reconcile_yaml::{Entry, Out, Style};
 
 use super::Comment;
 use crate::column::{self, model::COLUMN};
+use crate::composite::model::COMPOSITE;
 use crate::constraint::model::{CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE};
+use crate::domain::model::DOMAIN;
+use crate::domain_check::model::DOMAIN_CHECK;
 use crate::enum_type::model::ENUM;
+use crate::extension::model::EXTENSION;
 use crate::index::model::INDEX;
 use crate::materialized_view::model::MATERIALIZED_VIEW;
 use crate::model::{At, Field, ModelPart, ModelReader, Shape, WriteCx, Written};
 use crate::namespace::model::NAMESPACE;
 use crate::policy::model::POLICY;
+use crate::range::model::RANGE;
 use crate::table::model::TABLE;
 use crate::trigger::model::TRIGGER;
 use crate::view::model::VIEW;
@@ -32,6 +37,11 @@ static FIELDS: [Field; 2] = [
             &FOREIGN_KEY,
             &INDEX,
             &ENUM,
+            &DOMAIN,
+            &DOMAIN_CHECK,
+            &COMPOSITE,
+            &RANGE,
+            &EXTENSION,
             &NAMESPACE,
             &VIEW,
             &MATERIALIZED_VIEW,
@@ -43,10 +53,10 @@ static FIELDS: [Field; 2] = [
         "The comment on it; an empty one means that there is none.",
     ),
     Field::section(
-        &[&VIEW, &MATERIALIZED_VIEW],
+        &[&VIEW, &MATERIALIZED_VIEW, &COMPOSITE],
         "column_comments",
         Shape::Map(&Shape::OneOf(&[Shape::Null, Shape::Text])),
-        "The comments on output columns, by their names.",
+        "The comments on output columns or attributes, by their names.",
     ),
 ];
 

@@ -11,6 +11,7 @@ use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
 pub use steps::EnumTypeKind;
+pub(crate) use steps::former_labels;
 
 /// The name of the kind.
 pub const NAME: &str = "enum";
@@ -20,6 +21,9 @@ pub const NAME: &str = "enum";
 pub struct EnumType {
     /// Its labels, in their order.
     pub labels: Vec<String>,
+    /// Desired side only: labels with the names that they may still have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub renamed: Vec<(String, String)>,
 }
 
 impl EnumType {
@@ -31,7 +35,7 @@ impl EnumType {
 
 impl Definition for EnumType {
     fn properties(&self) -> Vec<Property> {
-        let Self { labels } = self;
+        let Self { labels, renamed: _ } = self;
         vec![Property::new("labels", Value::words(labels))]
     }
 
@@ -41,6 +45,10 @@ impl Definition for EnumType {
 
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn is_type(&self) -> bool {
+        true
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -25,8 +25,11 @@ pub(super) fn query() -> String {
 pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
     let name = QName::new(required(row, "nspname")?, required(row, "typname")?);
     let address = EnumType::address(&name);
-    let mut object =
-        Object::new(address.clone(), None, Arc::new(EnumType { labels: words(row, "labels")? }));
+    let mut object = Object::new(
+        address.clone(),
+        None,
+        Arc::new(EnumType { labels: words(row, "labels")?, renamed: Vec::new() }),
+    );
     object.depends_on.insert(Namespace::address(&name.namespace));
     reader.add(id(row, ObjectId::PG_TYPE)?, object);
     reader.alias(ObjectId::new(ObjectId::PG_TYPE, parsed(row, "typarray")?), &address);

@@ -13,7 +13,8 @@ use crate::gate::{Gap, GateCx};
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
-use crate::{After, Alteration, Cx, Disturbance, How, Kind, Reaction};
+use crate::user_type;
+use crate::{After, Alteration, Cx, Disturbance, How, Kind, Reaction, Replacement};
 
 /// The kind.
 pub struct EnumTypeKind;
@@ -46,6 +47,43 @@ fn value_names(value: &Value, name: &QName) -> bool {
         Value::List(items) => items.iter().any(|v| value_names(v, name)),
         Value::Unstated | Value::None | Value::Flag(_) | Value::Number(_) => false,
     }
+}
+
+/// The live labels once those that are renamed have their new names.
+fn renamed_labels(live: &EnumType, desired: &EnumType) -> Vec<String> {
+    let new = |label: &String| {
+        let renamed =
+            desired.renamed.iter().find(|(to, from)| from == label && !live.labels.contains(to));
+        renamed.map_or_else(|| label.clone(), |(to, _)| to.clone())
+    };
+    live.labels.iter().map(new).collect()
+}
+
+/// The desired labels as they are called until the renames.
+pub(crate) fn former_labels(live: &EnumType, desired: &EnumType) -> Vec<String> {
+    let now = renamed_labels(live, desired);
+    let former = |label: &String| {
+        let at = now.iter().position(|l| l == label);
+        at.map_or_else(|| label.clone(), |at| live.labels[at].clone())
+    };
+    desired.labels.iter().map(former).collect()
+}
+
+/// RENAME VALUE for each label that has another name.
+fn renames(live: &Object, desired: &Object) -> Vec<Action> {
+    let address = &live.address;
+    let Some((live, desired)) = live.get::<EnumType>().zip(desired.get::<EnumType>()) else {
+        return Vec::new();
+    };
+    let now = renamed_labels(live, desired);
+    let changed = live.labels.iter().zip(&now).filter(|(from, to)| from != to);
+    let action = |(from, to): (&String, &String)| {
+        let (from, to) = (quote_literal(from), quote_literal(to));
+        let sql = format!("ALTER TYPE {} RENAME VALUE {from} TO {to}", address.dotted());
+        let summary = format!("rename label {from} of enum type {} to {to}", address.short());
+        Action::new(address, summary, Sql::Statement(sql))
+    };
+    changed.map(action).collect()
 }
 
 impl Kind for EnumTypeKind {
@@ -108,48 +146,62 @@ impl Kind for EnumTypeKind {
         Ok(vec![Stage::transaction(vec![Action::new(address, summary, sql)])])
     }
 
+    /// PostgreSQL adds and renames labels. For one label less, or another order, another type takes
+    /// the place of this one.
+    fn replacement(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Replacement {
+        let Some((live, desired)) = change.live.get().zip(change.desired.get()) else {
+            return Replacement::None;
+        };
+        let now = renamed_labels(live, desired);
+        let kept: Vec<&String> = desired.labels.iter().filter(|l| now.contains(l)).collect();
+        let in_place = kept.into_iter().eq(now.iter());
+        if in_place { Replacement::None } else { Replacement::Exchanged }
+    }
+
     /// New labels are added one by one, each in a transaction of its own: a label cannot be used
     /// before its transaction is committed (55P04).
     fn alter(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &change.live.address;
-        let (live, desired) = (labels(change.live), labels(change.desired));
-        let kept: Vec<&String> = desired.iter().filter(|l| live.contains(l)).collect();
-        if !kept.iter().copied().eq(live.iter()) {
-            let removed: Vec<String> =
-                live.iter().filter(|l| !desired.contains(l)).map(|l| quote_literal(l)).collect();
-            let what = if removed.is_empty() {
-                "its labels are in another order".to_owned()
-            } else {
-                format!("it has labels that the model does not: {}", removed.join(", "))
+        let Some((live, desired)) = change.live.get().zip(change.desired.get()) else {
+            return Ok(Vec::new());
+        };
+        let now = renamed_labels(live, desired);
+        let mut stages: Vec<Stage> = renames(change.live, change.desired)
+            .into_iter()
+            .map(|action| Stage::transaction(vec![action]))
+            .collect();
+        let desired = &desired.labels;
+        for (at, label) in desired.iter().enumerate().filter(|(_, label)| !now.contains(label)) {
+            let place = match at.checked_sub(1) {
+                Some(before) => format!(" AFTER {}", quote_literal(&desired[before])),
+                None => now
+                    .first()
+                    .map_or_else(String::new, |first| format!(" BEFORE {}", quote_literal(first))),
             };
-            return Err(Refusal::new(
-                address,
-                format!(
-                    "{what}; PostgreSQL can only add labels. List them as they are, or give the columns another type"
-                ),
-            ));
+            let sql = format!(
+                "ALTER TYPE {} ADD VALUE {}{place}",
+                address.dotted(),
+                quote_literal(label)
+            );
+            let summary =
+                format!("add label {} to enum type {}", quote_literal(label), address.short());
+            let mut action = Action::new(address, summary, Sql::Statement(sql));
+            action.irreversible = Some("PostgreSQL cannot remove a label".to_owned());
+            stages.push(Stage::transaction(vec![action]));
         }
-        let stages = desired.iter().enumerate().filter(|(_, label)| !live.contains(label)).map(
-            |(at, label)| {
-                let place = match at.checked_sub(1) {
-                    Some(before) => format!(" AFTER {}", quote_literal(&desired[before])),
-                    None => live.first().map_or_else(String::new, |first| {
-                        format!(" BEFORE {}", quote_literal(first))
-                    }),
-                };
-                let sql = format!(
-                    "ALTER TYPE {} ADD VALUE {}{place}",
-                    address.dotted(),
-                    quote_literal(label)
-                );
-                let summary =
-                    format!("add label {} to enum type {}", quote_literal(label), address.short());
-                let mut action = Action::new(address, summary, Sql::Statement(sql));
-                action.irreversible = Some("PostgreSQL cannot remove a label".to_owned());
-                Stage::transaction(vec![action])
-            },
-        );
-        Ok(stages.collect())
+        Ok(stages)
+    }
+
+    fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        Ok(user_type::rename(&live.address, to))
+    }
+
+    /// Labels take their new names before, so that values keep their text.
+    fn set_aside(&self, live: &Object, cx: &Cx<'_>) -> Vec<Action> {
+        let desired = cx.desired.get(&live.address);
+        let mut actions = desired.map_or_else(Vec::new, |desired| renames(live, desired));
+        actions.push(user_type::set_aside(&live.address));
+        actions
     }
 
     fn remaining_users(

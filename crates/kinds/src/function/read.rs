@@ -19,7 +19,9 @@ pub(super) fn query(version: ServerVersion) -> String {
          CASE WHEN {body} l.lanname NOT IN ('internal', 'c') THEN p.prosrc END AS body, \
          CASE WHEN p.prokind <> 'a' THEN pg_get_functiondef(p.oid) END AS definition \
          FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace JOIN pg_language l ON l.oid = p.prolang \
-         WHERE {USER_NAMESPACE} AND {member}"
+         WHERE {USER_NAMESPACE} AND {member} \
+         AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid \
+         AND d.refclassid = 'pg_type'::regclass AND d.deptype = 'i')"
     )
 }
 

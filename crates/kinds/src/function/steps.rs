@@ -77,6 +77,11 @@ impl Kind for FunctionKind {
             }
             // The row type of a table follows its columns.
             Disturbance::Retyped(_) => Reaction::Keep,
+            Disturbance::Rebuilt if disturbed.definition.is_type() => Reaction::Refuse(format!(
+                "{name} has {} in its signature or its body, and another type takes its place; drop the function first \
+                 and make it again afterwards",
+                disturbed.address
+            )),
             Disturbance::Rebuilt => Reaction::Refuse(format!(
                 "{name} takes or returns rows of {}, which would have to be dropped and made again; drop the function \
                  first and make it again afterwards",

@@ -6,11 +6,14 @@ use reconcile_catalog::Object;
 use reconcile_yaml::{Entry, Node, Out, Problem};
 
 use super::{Grants, Privilege};
+use crate::composite::model::COMPOSITE;
+use crate::domain::model::DOMAIN;
 use crate::enum_type::model::ENUM;
 use crate::materialized_view::model::MATERIALIZED_VIEW;
 use crate::model::{At, Field, Form, ModelPart, ModelReader, Shape, WriteCx, Written};
 use crate::namespace::model::NAMESPACE;
 use crate::owner::model::unmanaged;
+use crate::range::model::RANGE;
 use crate::table::model::TABLE;
 use crate::view::model::VIEW;
 
@@ -31,7 +34,7 @@ pub(crate) const GRANTS: &str = "grants";
 
 static FIELDS: [Field; 4] = [
     Field::section(
-        &[&TABLE, &VIEW, &MATERIALIZED_VIEW, &ENUM, &NAMESPACE],
+        &[&TABLE, &VIEW, &MATERIALIZED_VIEW, &ENUM, &DOMAIN, &COMPOSITE, &RANGE, &NAMESPACE],
         GRANTS,
         Shape::Map(&Shape::OneOf(&[Shape::List(&Shape::Text), Shape::Object(&GRANT)])),
         "Privileges by role (public: everybody), the owner's aside; needs `manage: [grants]`.",

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use reconcile_catalog::Object;
+use reconcile_catalog::{Address, Object};
+use reconcile_sql::QName;
 use reconcile_yaml::{Entry, Node, Out};
 
 use super::MaterializedView;
@@ -71,6 +72,10 @@ impl ModelPart for MaterializedViewModel {
             let object = Object::new(address, None, Arc::new(view));
             declare(object, &name, &MATERIALIZED_VIEW, vec![query], (value, key.span), reader);
         }
+    }
+
+    fn types(&self, _: &'static Field, name: &QName, _: &Node) -> Vec<(QName, Address)> {
+        vec![(name.clone(), MaterializedView::address(name))]
     }
 
     fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written> {

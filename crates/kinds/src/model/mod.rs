@@ -13,8 +13,9 @@ mod reader;
 pub mod settings;
 mod write;
 
-use reconcile_catalog::Object;
-use reconcile_yaml::Entry;
+use reconcile_catalog::{Address, Object};
+use reconcile_sql::QName;
+use reconcile_yaml::{Entry, Node};
 
 pub use expression::columns_in;
 pub use field::{Field, Form, Shape};
@@ -50,6 +51,17 @@ pub trait ModelPart: Sync {
     /// The way back: what a model says of an object; nothing for one that follows from another, such
     /// as the column that a partition has from its parent.
     fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written>;
+
+    /// The types that an entry of one of its sections at the top of a file makes: what columns can
+    /// have before the section itself is read.
+    fn types(
+        &self,
+        _field: &'static Field,
+        _name: &QName,
+        _definition: &Node,
+    ) -> Vec<(QName, Address)> {
+        Vec::new()
+    }
 
     /// Whether each object of the kind gets a file of its own if a model is written as a folder.
     fn has_own_file(&self) -> bool {

@@ -30,6 +30,7 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>)
     let mut reader = ModelReader {
         namespace: String::new(),
         types,
+        declared: BTreeMap::new(),
         catalog: Catalog::new(),
         places: BTreeMap::new(),
         problems: Vec::new(),
@@ -48,6 +49,18 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>)
     let parts: Vec<_> = fields_of(&FILE).filter(|(_, field)| field.section).collect();
     let namespaces: Vec<_> =
         files.iter().map(|root| namespace::model::of_file(root, &mut reader)).collect();
+    for (part, field) in &parts {
+        for (root, namespace) in files.iter().zip(&namespaces) {
+            let entries = root.get(field.name).map_or(&[][..], Node::entries);
+            for entry in entries {
+                let (stated, name) = split_qualified(&entry.key.text);
+                let name = QName::new(stated.unwrap_or_else(|| namespace.clone()), name);
+                if entry.value.get("absent").and_then(Node::flag) != Some(true) {
+                    reader.declared.extend(part.types(field, &name, &entry.value));
+                }
+            }
+        }
+    }
     for (part, field) in parts {
         for (root, namespace) in files.iter().zip(&namespaces) {
             reader.namespace.clone_from(namespace);
@@ -104,6 +117,8 @@ pub struct ModelReader<'a> {
     pub namespace: String,
     /// The types that the database has.
     pub(crate) types: Option<&'a BTreeSet<QName>>,
+    /// The types that the model makes, and the objects that they come with.
+    pub(crate) declared: BTreeMap<QName, Address>,
     pub(super) catalog: Catalog,
     places: BTreeMap<Address, Span>,
     problems: Vec<Problem>,

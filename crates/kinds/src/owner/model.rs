@@ -6,10 +6,13 @@ use reconcile_catalog::Object;
 use reconcile_yaml::{Entry, Out, Problem};
 
 use super::{NAME, Owner};
+use crate::composite::model::COMPOSITE;
+use crate::domain::model::DOMAIN;
 use crate::enum_type::model::ENUM;
 use crate::materialized_view::model::MATERIALIZED_VIEW;
 use crate::model::{At, FILE, Field, MANAGE_KEY, ModelPart, ModelReader, Shape, WriteCx, Written};
 use crate::namespace::model::NAMESPACE;
+use crate::range::model::RANGE;
 use crate::table::model::TABLE;
 use crate::view::model::VIEW;
 
@@ -27,7 +30,7 @@ static FIELDS: [Field; 2] = [
         "What of all objects is managed besides: owners, grants. Left alone if left out.",
     ),
     Field::section(
-        &[&TABLE, &VIEW, &MATERIALIZED_VIEW, &ENUM, &NAMESPACE],
+        &[&TABLE, &VIEW, &MATERIALIZED_VIEW, &ENUM, &DOMAIN, &COMPOSITE, &RANGE, &NAMESPACE],
         NAME,
         Shape::Name,
         "The role that owns it; needs `manage: [owners]`.",

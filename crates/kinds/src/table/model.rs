@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use reconcile_catalog::Object;
+use reconcile_catalog::{Address, Object};
 use reconcile_sql::QName;
-use reconcile_yaml::{Entry, Out};
+use reconcile_yaml::{Entry, Node, Out};
 
 use super::Table;
 use crate::column::Column;
@@ -54,6 +54,10 @@ impl ModelPart for TableModel {
             reader.claim_relation(QName::new(&name.namespace, &name.name), key.span);
             reader.sections(&TABLE, &address, value);
         }
+    }
+
+    fn types(&self, _: &'static Field, name: &QName, _: &Node) -> Vec<(QName, Address)> {
+        vec![(name.clone(), Table::address(name))]
     }
 
     fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written> {

@@ -85,6 +85,10 @@ impl ModelPart for ViewModel {
         }
     }
 
+    fn types(&self, _: &'static Field, name: &QName, _: &Node) -> Vec<(QName, Address)> {
+        vec![(name.clone(), View::address(name))]
+    }
+
     fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
         let view: &View = object.get()?;
         let defaults: Vec<(String, Out)> =

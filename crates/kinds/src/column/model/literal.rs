@@ -25,7 +25,7 @@ const VALUE_FUNCTIONS: &[&str] = &[
 
 /// The default that a node states, as SQL; nothing if there is none, and PostgreSQL takes
 /// `DEFAULT NULL` for none.
-pub(super) fn default(node: &Node, reader: &mut ModelReader<'_>) -> Option<String> {
+pub(crate) fn default(node: &Node, reader: &mut ModelReader<'_>) -> Option<String> {
     if let Some(value) = node.get("value") {
         return match value.scalar()?.meaning() {
             Meaning::Text => Some(quote_literal(&value.scalar()?.text)),

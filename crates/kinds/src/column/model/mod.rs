@@ -11,6 +11,10 @@ use reconcile_sql::QName;
 use reconcile_sql::ident::split_qualified;
 use reconcile_yaml::{Entry, Node, Problem, Span, Value};
 
+pub(crate) use literal::default as default_of;
+pub(crate) use type_name::resolve as resolve_type;
+pub(crate) use write::default as written_default;
+
 use super::{Column, Identity};
 use crate::constraint;
 use crate::model::{At, Field, Form, ModelPart, ModelReader, Shape, WriteCx, Written, columns_in};
@@ -20,7 +24,7 @@ use crate::table::model::TABLE;
 pub static COLUMN: Form = Form::new("column", "a column");
 
 /// A default that is a value and no SQL.
-static LITERAL: Form = Form::new("literal", "a literal value");
+pub(crate) static LITERAL: Form = Form::new("literal", "a literal value");
 
 /// Columns in a model.
 pub struct ColumnModel;

@@ -5,14 +5,14 @@ use reconcile_sql::types::TypeError;
 use reconcile_sql::{QName, SqlType, quote_ident};
 use reconcile_yaml::{Node, Problem, nearest};
 
-use crate::enum_type::EnumType;
+use crate::extension::Extension;
 use crate::model::ModelReader;
 
 /// The type that a node names, and the object of the model behind it.
-pub(super) fn resolve(
+pub(crate) fn resolve(
     node: &Node,
     reader: &mut ModelReader<'_>,
-) -> Option<(SqlType, Option<Address>)> {
+) -> Option<(SqlType, Vec<Address>)> {
     let text = node.text()?;
     let ty = match SqlType::parse(text) {
         Ok(ty) => ty,
@@ -34,10 +34,10 @@ pub(super) fn resolve(
         }
     };
     if ty.namespace.is_none() && ty.is_built_in() {
-        return built_in(node, ty, reader).map(|ty| (ty, None));
+        return built_in(node, ty, reader).map(|ty| (ty, Vec::new()));
     }
     if ty.namespace.as_deref() == Some("pg_catalog") {
-        return Some((ty, None));
+        return Some((ty, Vec::new()));
     }
     named(node, ty, reader)
 }
@@ -85,35 +85,48 @@ fn named(
     node: &Node,
     ty: SqlType,
     reader: &mut ModelReader<'_>,
-) -> Option<(SqlType, Option<Address>)> {
+) -> Option<(SqlType, Vec<Address>)> {
     let places = match &ty.namespace {
         Some(namespace) => vec![namespace.clone()],
         None => vec![reader.namespace.clone(), "public".to_owned()],
     };
     let candidates: Vec<QName> = places.into_iter().map(|ns| QName::new(ns, &ty.name)).collect();
     for candidate in &candidates {
-        let address = EnumType::address(candidate);
         let resolved = SqlType { namespace: Some(candidate.namespace.clone()), ..ty.clone() };
-        if reader.catalog().contains(&address) {
-            return Some((resolved, Some(address)));
+        if let Some(address) = reader.declared.get(candidate) {
+            return Some((resolved, vec![address.clone()]));
         }
         if reader.types.is_some_and(|types| types.contains(candidate)) {
-            return Some((resolved, None));
+            return Some((resolved, extensions_in(&candidate.namespace, reader)));
+        }
+    }
+    // An extension that is still to be made may bring the type: only the server knows.
+    for candidate in &candidates {
+        let needs = extensions_in(&candidate.namespace, reader);
+        if !needs.is_empty() {
+            return Some((SqlType { namespace: Some(candidate.namespace.clone()), ..ty }, needs));
         }
     }
     if reader.types.is_none() {
         let namespace = candidates.into_iter().next().map(|name| name.namespace);
-        return Some((SqlType { namespace, ..ty }, None));
+        return Some((SqlType { namespace, ..ty }, Vec::new()));
     }
     let problem = unknown(node, &ty, reader);
     reader.problem(problem);
     None
 }
 
+/// The extensions of the model that can have a type in a namespace.
+fn extensions_in(namespace: &str, reader: &ModelReader<'_>) -> Vec<Address> {
+    let here =
+        |extension: &Extension| extension.namespace.as_deref().unwrap_or("public") == namespace;
+    let objects = reader.catalog().objects();
+    objects.filter(|o| o.get().is_some_and(here)).map(|o| o.address.clone()).collect()
+}
+
 fn unknown(node: &Node, ty: &SqlType, reader: &ModelReader<'_>) -> Problem {
-    let enums = reader.catalog().objects().filter(|o| o.get::<EnumType>().is_some());
-    let enums = enums.map(|o| QName::new(o.address.namespace(), o.address.name()));
-    let user: Vec<QName> = enums.chain(reader.types.into_iter().flatten().cloned()).collect();
+    let declared = reader.declared.keys().cloned();
+    let user: Vec<QName> = declared.chain(reader.types.into_iter().flatten().cloned()).collect();
     let spell = |name: &QName| {
         if name.namespace == reader.namespace || name.namespace == "public" {
             quote_ident(&name.name)

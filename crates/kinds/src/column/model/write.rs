@@ -31,7 +31,7 @@ pub(super) fn write(object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
 }
 
 /// Numbers and flags as such, everything else as SQL.
-fn default(sql: &str) -> Out {
+pub(crate) fn default(sql: &str) -> Out {
     let scalar = Scalar { text: sql.to_owned(), style: Style::Plain };
     match scalar.meaning() {
         Meaning::Number if !sql.starts_with(['0', '.']) || sql == "0" => {
