@@ -1,26 +1,21 @@
 //! From arguments to a plan: the way that every command goes.
 
-use reconcile_catalog::Complete;
 use reconcile_live::connect::Session;
-use reconcile_live::derive::{DeriveError, DeriveOptions, Derived};
+use reconcile_live::derive::{DeriveError, DeriveOptions, Derived, Live, derive_with};
 use reconcile_live::introspect::ReadOptions;
 use reconcile_live::journal::Journal;
 use reconcile_live::preflight::Found;
-use reconcile_model::Model;
 use reconcile_plan::Limits;
 use reconcile_report::{Preview, count};
 
-use crate::args::{Approvals, Global, ModelPaths};
+use crate::args::{Approvals, Global};
 use crate::failure::Failure;
 use crate::rehearsal;
-use crate::side::Opened;
+use crate::side::{Desired, Sides};
 use crate::trouble::Trouble;
 
-/// Reads the model's files.
-pub(crate) fn load(paths: &ModelPaths) -> Result<Model, Failure> {
-    let complete = if paths.prune { Complete::Namespaces } else { Complete::Sections };
-    Ok(Model::load(&paths.model).map_err(Failure::model)?.complete(complete))
-}
+/// Names by what several of their kind are called.
+pub(crate) type Names = std::collections::BTreeMap<String, std::collections::BTreeSet<String>>;
 
 /// How to derive a plan, with what was approved.
 pub(crate) fn options(
@@ -45,16 +40,32 @@ pub(crate) fn options(
     Ok(options)
 }
 
-/// Derives the plan that a model asks for.
-pub(crate) async fn derive(
-    session: &mut Session,
-    model: &Model,
+/// Derives the plan that leads from one side to the other.
+pub(crate) async fn between(
+    sides: &mut Sides,
     options: &DeriveOptions,
     global: &Global,
 ) -> Result<Derived, Failure> {
-    let desired = |facts: &reconcile_kinds::Facts| model.catalog(&facts.types);
-    match reconcile_live::derive::derive(session, options, desired).await {
-        Ok(derived) => rehearsal::settle_texts(session, model, options, global, derived).await,
+    let (snapshot, mut live) = sides.live.read(&options.read).await?;
+    let desired = sides.desired.catalog(&snapshot.facts).map_err(Failure::model)?;
+    let derived = derive_with(live.again(), options, snapshot, desired).await;
+    let derived = derived.map_err(Trouble::from)?;
+    rehearsal::settle_texts(live, &sides.desired, options, global, derived).await
+}
+
+/// Derives the plan for a database that can be changed.
+pub(crate) async fn derive(
+    session: &mut Session,
+    desired: &Desired,
+    options: &DeriveOptions,
+    global: &Global,
+) -> Result<Derived, Failure> {
+    let catalog = |facts: &reconcile_kinds::Facts| desired.catalog(facts);
+    match reconcile_live::derive::derive(session, options, catalog).await {
+        Ok(derived) => {
+            let live = Live::There(session);
+            rehearsal::settle_texts(live, desired, options, global, derived).await
+        }
         Err(DeriveError::Model(problems)) => Err(Failure::model(problems)),
         Err(DeriveError::Live(error)) => Err(Trouble::from(error).into()),
     }
@@ -62,12 +73,13 @@ pub(crate) async fn derive(
 
 /// What a report about a derived plan is made of.
 pub(crate) fn preview<'a>(
-    opened: &'a Opened,
+    label: &'a str,
     model: &'a [String],
+    not_compared: &'a Names,
     derived: &'a Derived,
 ) -> Preview<'a> {
     Preview {
-        target: &opened.label,
+        target: label,
         version: derived.snapshot.version,
         role: &derived.snapshot.facts.current_role,
         model,
@@ -76,6 +88,7 @@ pub(crate) fn preview<'a>(
         difference: &derived.difference,
         plan: &derived.plan,
         facts: &derived.snapshot.facts,
+        not_compared,
     }
 }
 

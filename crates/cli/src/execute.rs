@@ -34,7 +34,7 @@ pub(crate) async fn open(
     global: &Global,
     output: &Output,
 ) -> Result<Opened, Failure> {
-    let target = Side::of(global, output)?.database(command)?;
+    let target = Side::live(global, output)?.database(command)?;
     let timeout = Duration::from_secs(15);
     if let Pooled::Pooled { why } = is_pooled(&target, timeout).await.map_err(Trouble::from)? {
         let direct = match target.direct_host() {
@@ -45,7 +45,7 @@ pub(crate) async fn open(
             format!("`{command}` needs a session of its own, and this connection is pooled: {why}");
         return Err(Failure::refused(Trouble::new("pooled", message).help(direct)));
     }
-    let opened = Side::Database(Box::new(target)).open(global, false, output).await?;
+    let opened = Opened::new(target, global, false).await?;
     let session = &opened.session;
     let unfit = |message: String, help: &str| {
         Err(Failure::refused(Trouble::new("unfit_server", message).help(help)))

@@ -10,7 +10,8 @@ use reconcile_catalog::{Address, Catalog, Definition, Object, Pruned};
 use reconcile_diff::Change;
 use reconcile_kinds::{Facts, kind};
 use reconcile_live::connect::{ConnectOptions, Session, connect};
-use reconcile_live::derive::{DeriveOptions, Derived, derive_from};
+use reconcile_live::derive::{DeriveOptions, Derived, Live, derive_with};
+use reconcile_live::introspect::Snapshot;
 use reconcile_live::rehearse::{Built, Outcome, build, differs, rehearse};
 use reconcile_live::target::Target;
 use reconcile_model::{Layout, Model, write};
@@ -19,6 +20,7 @@ use reconcile_throwaway::{Server, Wanted, find_here};
 use crate::args::Global;
 use crate::failure::Failure;
 use crate::output::Output;
+use crate::side::Desired;
 use crate::trouble::Trouble;
 
 /// How a rehearsal ended.
@@ -72,8 +74,9 @@ pub(crate) async fn demand(
 }
 
 /// A server that lives as long as this, and a session in its empty database.
-struct Stage {
-    session: Session,
+#[derive(Debug)]
+pub(crate) struct Stage {
+    pub(crate) session: Session,
     _server: Server,
 }
 
@@ -129,6 +132,17 @@ async fn attempt(derived: &Derived, global: &Global) -> Result<Verdict, String> 
     })
 }
 
+/// A copy of a catalog in a server of its major version, and what of it is missing there.
+pub(crate) async fn copy(
+    snapshot: &Snapshot,
+    global: &Global,
+) -> Result<(Stage, Vec<String>), String> {
+    let copied = copy_of(&snapshot.catalog, &snapshot.facts)?;
+    let mut stage = Stage::start(snapshot.version.major(), global).await?;
+    let built = build(&mut stage.session, copied).await.map_err(|error| error.to_string())?;
+    Ok((stage, built.missing))
+}
+
 /// A live catalog as something to be made: by way of a model, and with what no model declares.
 fn copy_of(live: &Catalog, facts: &Facts) -> Result<Catalog, String> {
     let files = write(live, Layout::Single, &[]);
@@ -147,10 +161,10 @@ fn undeclared(catalog: &Catalog) -> Vec<Object> {
 
 /// The live catalog with the model's objects in it, all as the server writes them; without those
 /// that could not be made.
-async fn canonical(model: &Model, global: &Global, derived: &Derived) -> Result<Catalog, String> {
+async fn canonical(wish: &Desired, global: &Global, derived: &Derived) -> Result<Catalog, String> {
     let (live, facts) = (&derived.snapshot.catalog, &derived.snapshot.facts);
     let copied = copy_of(live, facts)?;
-    let desired = model.catalog_with(&facts.types, undeclared(live));
+    let desired = wish.catalog_with(facts, undeclared(live));
     let desired = desired.map_err(|problems| problems.to_string())?;
     let mut stage = Stage::start(derived.snapshot.version.major(), global).await?;
     build(&mut stage.session, copied).await.map_err(|error| error.to_string())?;
@@ -164,8 +178,8 @@ async fn canonical(model: &Model, global: &Global, derived: &Derived) -> Result<
 /// Settles which texts of the model are the database's in other words: both as the server writes
 /// them. What cannot be settled stays unproven.
 pub(crate) async fn settle_texts(
-    session: &mut Session,
-    model: &Model,
+    at: Live<'_>,
+    wish: &Desired,
     options: &DeriveOptions,
     global: &Global,
     derived: Derived,
@@ -184,7 +198,7 @@ pub(crate) async fn settle_texts(
     if unproven.is_empty() {
         return Ok(derived);
     }
-    let Ok(canonical) = canonical(model, global, &derived).await else { return Ok(derived) };
+    let Ok(canonical) = canonical(wish, global, &derived).await else { return Ok(derived) };
     let known: BTreeMap<Address, Arc<dyn Definition>> = unproven
         .into_iter()
         .filter_map(|address| {
@@ -197,7 +211,5 @@ pub(crate) async fn settle_texts(
         desired.redefine(&address, definition);
     }
     let options = DeriveOptions { settled: true, ..options.clone() };
-    derive_from(session, &options, snapshot, desired)
-        .await
-        .map_err(|error| Trouble::from(error).into())
+    derive_with(at, &options, snapshot, desired).await.map_err(|error| Trouble::from(error).into())
 }

@@ -41,22 +41,47 @@ impl Cx<'_> {
 }
 
 /// Facts about the server and its data that are no objects: nothing here is a difference.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Facts {
     /// Sizes of the relations that the plan touches.
+    #[serde(with = "pairs")]
     pub sizes: BTreeMap<QName, RelationSize>,
     /// Whom ALTER DEFAULT PRIVILEGES gives rights on new relations; `public` for everybody.
     pub default_grantees: BTreeSet<String>,
     /// The role that will own what is made.
     pub current_role: String,
-    /// Objects that are not modelled, by kind, with their number.
-    pub exclusions: BTreeMap<String, u64>,
+    /// The names of objects that are not modelled, by what they are called in a sentence.
+    pub exclusions: BTreeMap<String, BTreeSet<String>>,
     /// Tables that logical replication publishes.
     pub published: BTreeSet<QName>,
     /// Standbys and replication slots that follow this server, as far as the role may see.
     pub followers: Vec<String>,
     /// All types that a column may have, by namespace and name; built-in ones are left out.
     pub types: BTreeSet<QName>,
+}
+
+/// A map whose keys are no text, in JSON: a list of pairs.
+mod pairs {
+    use std::collections::BTreeMap;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    pub(super) fn serialize<K: Serialize, V: Serialize, S: Serializer>(
+        map: &BTreeMap<K, V>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(map)
+    }
+
+    pub(super) fn deserialize<'d, K, V, D>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
+    where
+        K: Deserialize<'d> + Ord,
+        V: Deserialize<'d>,
+        D: Deserializer<'d>,
+    {
+        Vec::<(K, V)>::deserialize(deserializer).map(|pairs| pairs.into_iter().collect())
+    }
 }
 
 /// How large a relation is.

@@ -76,6 +76,26 @@ pub async fn derive<E>(
     derive_from(session, options, snapshot, desired).await.map_err(DeriveError::Live)
 }
 
+/// Where the live side is, and who answers questions about expressions.
+#[derive(Debug)]
+pub enum Live<'s> {
+    /// The session is on it.
+    There(&'s mut Session),
+    /// It is known from a snapshot, sizes included. A session on a database with the same types can
+    /// be asked; without one, what spelling does not decide stays unproven.
+    Saved(Option<&'s mut Session>),
+}
+
+impl Live<'_> {
+    /// The same for once more.
+    pub fn again(&mut self) -> Live<'_> {
+        match self {
+            Self::There(session) => Live::There(session),
+            Self::Saved(session) => Live::Saved(session.as_deref_mut()),
+        }
+    }
+}
+
 /// The same where both catalogs are at hand.
 ///
 /// # Errors
@@ -83,10 +103,28 @@ pub async fn derive<E>(
 pub async fn derive_from(
     session: &mut Session,
     options: &DeriveOptions,
+    snapshot: Snapshot,
+    desired: Catalog,
+) -> Result<Derived, Error> {
+    derive_with(Live::There(session), options, snapshot, desired).await
+}
+
+/// The same for a live side that need not be at hand.
+///
+/// # Errors
+/// If the server cannot be asked.
+pub async fn derive_with(
+    mut live: Live<'_>,
+    options: &DeriveOptions,
     mut snapshot: Snapshot,
     desired: Catalog,
 ) -> Result<Derived, Error> {
-    let mut difference = settle(session, &desired, &snapshot.catalog).await?;
+    let mut difference = match &mut live {
+        Live::There(session) | Live::Saved(Some(session)) => {
+            settle(session, &desired, &snapshot.catalog).await?
+        }
+        Live::Saved(None) => compare(&desired, &snapshot.catalog, &Equivalences::default()),
+    };
     for change in &mut difference.changes {
         if let Change::Alter { properties, .. } = change {
             for property in properties {
@@ -94,8 +132,10 @@ pub async fn derive_from(
             }
         }
     }
-    let relations = relations_of(&difference, &snapshot.catalog);
-    snapshot.facts.sizes = sizes(session, &relations).await?;
+    if let Live::There(session) = live {
+        let relations = relations_of(&difference, &snapshot.catalog);
+        snapshot.facts.sizes = sizes(session, &relations).await?;
+    }
     let plan = plan(&Inputs {
         desired: &desired,
         live: &snapshot.catalog,

@@ -49,7 +49,10 @@ fn types(user: &str) -> String {
     )
 }
 
-/// Counts of what no kind reads, by what it is called in a sentence.
+/// The names of what no kind reads, by what it is called in a sentence.
+///
+/// `pg_identify_object` names it, and not `pg_describe_object`, which speaks the server's language
+/// (`lc_messages`).
 fn exclusions(user: &str, version: ServerVersion) -> String {
     let free = |class: &str, oid: &str| {
         format!(
@@ -57,21 +60,29 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
              AND e.objid = {oid} AND e.deptype = 'e')"
         )
     };
+    let identity = |class: &str, oid: &str| {
+        format!("(pg_identify_object('pg_catalog.{class}'::regclass, {oid}, 0)).identity")
+    };
     let types = |name: &str, condition: &str| {
         let free = free("pg_type", "t.oid");
         format!(
-            "SELECT '{name}' AS name, count(*) AS n FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace \
-             WHERE {user} AND {condition} AND {free}"
+            "SELECT '{name}' AS name, {identity} AS identity FROM pg_type t \
+             JOIN pg_namespace n ON n.oid = t.typnamespace WHERE {user} AND {condition} AND {free}",
+            identity = identity("pg_type", "t.oid"),
         )
     };
     let plain = |name: &str, from: &str, condition: &str| {
-        format!("SELECT '{name}' AS name, count(*) AS n FROM {from} WHERE {condition}")
+        let class = from.split(' ').next().unwrap_or(from);
+        let row = from.rsplit(' ').next().unwrap_or(from);
+        let identity = identity(class, &format!("{row}.oid"));
+        format!("SELECT '{name}' AS name, {identity} AS identity FROM {from} WHERE {condition}")
     };
     let in_namespace = |name: &str, class: &str, namespace: &str, condition: &str| {
         let free = free(class, "x.oid");
         format!(
-            "SELECT '{name}' AS name, count(*) AS n FROM {class} x JOIN pg_namespace n ON n.oid = x.{namespace} \
-             WHERE {user} AND {condition} AND {free}"
+            "SELECT '{name}' AS name, {identity} AS identity FROM {class} x \
+             JOIN pg_namespace n ON n.oid = x.{namespace} WHERE {user} AND {condition} AND {free}",
+            identity = identity(class, "x.oid"),
         )
     };
     let here = "(SELECT oid FROM pg_database WHERE datname = current_database())";
@@ -106,8 +117,8 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
         parts.push(plain("parameter privileges", "pg_parameter_acl", "true"));
     }
     format!(
-        "SELECT 'fact' AS kind, 'exclusion' AS fact, NULL::text AS namespace, name, n::text AS number \
-         FROM ({}) AS x WHERE n > 0",
+        "SELECT 'fact' AS kind, 'exclusion' AS fact, NULL::text AS namespace, name, identity AS number \
+         FROM ({}) AS x",
         parts.join(" UNION ALL ")
     )
 }
@@ -159,7 +170,7 @@ pub(crate) fn read(row: &TextRow, facts: &mut Facts) {
             facts.types.insert(qualified());
         }
         Some("exclusion") => {
-            facts.exclusions.insert(text("name"), text("number").parse().unwrap_or_default());
+            facts.exclusions.entry(text("name")).or_default().insert(text("number"));
         }
         Some("default_grantee") => {
             facts.default_grantees.insert(text("name"));

@@ -29,6 +29,13 @@ pub struct Files {
     pub left_out: Vec<Address>,
 }
 
+impl Files {
+    /// All texts, one after the other: the text of a single file.
+    pub fn text(&self) -> String {
+        self.files.values().map(String::as_str).collect()
+    }
+}
+
 /// The file of what stands in no namespace, and of everything in [`Layout::Single`].
 const DATABASE: &str = "database.yaml";
 

@@ -1,5 +1,7 @@
 //! What stands below the steps: refusals, what is left alone, warnings.
 
+use std::collections::BTreeSet;
+
 use crate::page::Page;
 use crate::preview::Preview;
 use crate::style::Tone;
@@ -47,15 +49,35 @@ pub(crate) fn left_alone(of: &Preview<'_>) -> Vec<String> {
         .facts
         .exclusions
         .iter()
-        .filter(|(_, n)| **n > 0)
-        .map(|(name, n)| counted(name, *n))
+        .filter(|(_, names)| !names.is_empty())
+        .map(|(name, names)| counted(name, names.len() as u64))
         .collect();
     if !excluded.is_empty() {
         out.push(format!("{}: not compared by this version", excluded.join(", ")));
+    }
+    for (plural, names) in of.not_compared {
+        out.push(format!(
+            "{}: not compared, because no model can state them; the desired side has {}",
+            counted(plural, names.len() as u64),
+            listed_names(names)
+        ));
     }
     out
 }
 
 fn counted(plural: &str, number: u64) -> String {
     format!("{plural} ({number})")
+}
+
+/// The most names that a list shows.
+const SHOWN: usize = 20;
+
+/// Names as a list, the first of them if there are many.
+pub fn listed_names(names: &BTreeSet<String>) -> String {
+    let shown: Vec<&str> = names.iter().take(SHOWN).map(String::as_str).collect();
+    let more = match names.len().saturating_sub(SHOWN) {
+        0 => String::new(),
+        more => format!(" and {more} more"),
+    };
+    format!("{}{more}", shown.join(", "))
 }

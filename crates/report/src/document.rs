@@ -55,6 +55,8 @@ pub fn document(of: &Preview<'_>) -> Value {
         "extra": plan.extra,
         "unmanaged": plan.unmanaged,
         "left_alone": left_alone(of),
+        "excluded": of.facts.exclusions,
+        "not_compared": of.not_compared,
         "touched": plan.touched,
     })
 }

@@ -19,6 +19,7 @@ mod style;
 mod units;
 mod words;
 
+pub use after::listed_names;
 pub use changes::step_changes;
 pub use check::{check_json, check_text};
 pub use definition::definition_diff;

@@ -1,5 +1,7 @@
 //! A plan for a person to read before it runs.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use reconcile_catalog::Catalog;
 use reconcile_diff::{Change, Difference};
 use reconcile_kinds::Facts;
@@ -33,6 +35,8 @@ pub struct Preview<'a> {
     pub plan: &'a Plan,
     /// What is known of the server beside its objects.
     pub facts: &'a Facts,
+    /// What the desired side has and no model can state, by what it is called.
+    pub not_compared: &'a BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Preview<'_> {

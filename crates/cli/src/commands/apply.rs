@@ -9,7 +9,7 @@ use reconcile_live::connect::Session;
 use reconcile_live::derive::Derived;
 use reconcile_live::stamp::{Stamp, StampError};
 use reconcile_report::{PlanFile, Preview, preview, step_changes};
-use reconcile_sql::QName;
+use reconcile_sql::{QName, ServerVersion};
 
 use crate::args::{Approvals, Global, ModelPaths, Rehearsal, RehearseWhen};
 use crate::derive;
@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::interrupt::Interrupt;
 use crate::output::Output;
 use crate::rehearsal;
+use crate::side::Wish;
 use crate::trouble::Trouble;
 
 /// Show the plan, ask, do it, and prove that nothing is left to do
@@ -70,21 +71,25 @@ pub(crate) async fn run(
 ) -> Result<Exit, Failure> {
     let stamp = args.stamp.as_deref().map(Stamp::parse).transpose().map_err(stamp_error)?;
     let saved = args.plan.as_deref().map(read_plan).transpose()?;
-    let model = derive::load(&args.model)?;
-    let files: Vec<String> = model.files().map(str::to_owned).collect();
+    let wish = Wish::read(&args.model, output)?;
     let options = derive::options(global, Some(&args.approvals))?;
 
     let mut opened = interrupt.or(execute::open("apply", global, output)).await?;
     let session = &mut opened.session;
+    let version = ServerVersion(session.version);
+    let opening = wish.open(global, Some(version.major()), Some(session), output);
+    let desired = interrupt.or(opening).await?;
+    desired.compare_versions(Some(version), output);
+    let session = &mut opened.session;
     let again =
-        async |session: &mut Session| derive::derive(session, &model, &options, global).await;
+        async |session: &mut Session| derive::derive(session, &desired, &options, global).await;
     let (derived, mark) =
         interrupt.or(execute::derive_marked(session, &options.read, again)).await?;
     let stamp_to_move = match &stamp {
         Some(stamp) => !stamp.look(session).await.map_err(stamp_error)?.already,
         None => false,
     };
-    let of = derive::preview(&opened, &files, &derived);
+    let of = derive::preview(&opened.label, &desired.names, &desired.not_compared, &derived);
     if let Some(saved) = &saved {
         same_steps(saved, &of, output)?;
     }
@@ -112,7 +117,7 @@ pub(crate) async fn run(
     let change = Change {
         derived: &derived,
         mark,
-        model_digest: model.digest(),
+        model_digest: desired.model.digest(),
         stamp,
         undoes: None,
         wait: args.wait,

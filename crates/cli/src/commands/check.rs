@@ -8,7 +8,7 @@ use crate::derive;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::side::Side;
+use crate::side::Sides;
 
 /// Tell whether the database is as the model says, fact by fact
 ///
@@ -42,17 +42,17 @@ enum Form {
 }
 
 pub(crate) async fn run(args: &Check, global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let model = derive::load(&args.model)?;
-    let mut opened = Side::of(global, output)?.open(global, true, output).await?;
+    let mut sides = Sides::open(global, &args.model, output).await?;
     let options = derive::options(global, None)?;
-    let derived = derive::derive(&mut opened.session, &model, &options, global).await?;
+    let derived = derive::between(&mut sides, &options, global).await?;
+    let live = sides.live;
     let found = findings(&derived.difference, &derived.desired, &derived.snapshot.catalog);
     let unmanaged = &derived.plan.unmanaged;
     match args.format {
         Form::Text => output.result(&check_text(&found, unmanaged, args.quiet, output.style))?,
-        Form::Json => output.json(&check_json(&opened.label, &found, unmanaged, args.quiet))?,
+        Form::Json => output.json(&check_json(&live.label, &found, unmanaged, args.quiet))?,
     }
-    opened.session.close().await;
+    live.close().await;
     let differs = found.iter().any(|finding| match finding.standing {
         Standing::Ok => false,
         Standing::Extra => finding.forbidden || !args.allow_extra,

@@ -13,7 +13,7 @@ use crate::derive;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::side::Side;
+use crate::side::Sides;
 use crate::trouble::Trouble;
 
 /// Tell whether the application that the model describes may run on this database now
@@ -65,14 +65,13 @@ impl From<Binding> for reconcile_kinds::gate::Binding {
 }
 
 pub(crate) async fn run(args: &Gate, global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let model = derive::load(&args.model)?;
-    let mut opened = Side::of(global, output)?.open(global, true, output).await?;
-    let derived =
-        derive::derive(&mut opened.session, &model, &derive::options(global, None)?, global)
-            .await?;
-    let role = match &args.app_role {
-        Some(role) => known_role(&mut opened.session, role).await?,
-        None => derived.snapshot.facts.current_role.clone(),
+    let mut sides = Sides::open(global, &args.model, output).await?;
+    let options = derive::options(global, None)?;
+    let derived = derive::between(&mut sides, &options, global).await?;
+    let mut live = sides.live;
+    let role = match (&args.app_role, live.session()) {
+        (Some(role), Some(session)) => known_role(session, role).await?,
+        _ => derived.snapshot.facts.current_role.clone(),
     };
     let judged = reconcile_plan::gate(
         &derived.difference,
@@ -81,11 +80,23 @@ pub(crate) async fn run(args: &Gate, global: &Global, output: &Output) -> Result
         args.binding.into(),
         &role,
     );
-    let failed = reconcile_live::probe::probe(&mut opened.session, &judged.probes)
-        .await
-        .map_err(Trouble::from)?;
+    let mut probes = judged.probes;
+    if live.session().is_none() {
+        output.note("a snapshot has no roles: privileges are not asked about");
+        probes.retain(|probe| matches!(probe.test, Test::Prepare { .. }));
+    }
+    let failed = match live.stand_in() {
+        Some(session) => {
+            reconcile_live::probe::probe(session, &probes).await.map_err(Trouble::from)?
+        }
+        None => {
+            output.note("there is no server on which the statements could be tried");
+            probes.clear();
+            Vec::new()
+        }
+    };
     let verdict = Verdict {
-        asked: judged.probes.len(),
+        asked: probes.len(),
         obstacles: judged.broken,
         harmless: judged.harmless,
         failures: failed.into_iter().map(failure).collect(),
@@ -93,9 +104,9 @@ pub(crate) async fn run(args: &Gate, global: &Global, output: &Output) -> Result
     };
     match args.format {
         Form::Text => output.result(&gate_text(&verdict, output.style))?,
-        Form::Json => output.json(&gate_json(&opened.label, &verdict))?,
+        Form::Json => output.json(&gate_json(&live.label, &verdict))?,
     }
-    opened.session.close().await;
+    live.close().await;
     Ok(if verdict.passes() { Exit::Done } else { Exit::Different })
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use reconcile_model::{Layout, write};
 
 use crate::args::Global;
@@ -29,15 +29,37 @@ pub(crate) struct Inspect {
     /// State these of all objects, too: owners, grants
     #[arg(long, value_name = "WHAT", value_delimiter = ',', value_parser = ["owners", "grants"])]
     manage: Vec<String>,
+
+    /// The form of the output
+    #[arg(long, value_enum, default_value_t = Form::Yaml)]
+    format: Form,
+}
+
+/// The form of the output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Form {
+    /// A model, for people.
+    Yaml,
+    /// One file with everything that a plan needs, for where the database cannot be reached.
+    Snapshot,
 }
 
 pub(crate) async fn run(args: &Inspect, global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let mut opened = Side::of(global, output)?.open(global, true, output).await?;
+    let mut live = Side::live(global, output)?.open(global, None, output).await?;
     let options = derive::options(global, None)?;
-    let snapshot = reconcile_live::introspect::introspect(&mut opened.session, &options.read)
-        .await
-        .map_err(Trouble::from)?;
-    opened.session.close().await;
+    if args.format == Form::Snapshot {
+        let text = live.save(&options.read).await?.write();
+        live.close().await;
+        match &args.out {
+            None => output.result(&text)?,
+            Some(path) => std::fs::write(path, text).map_err(|error| {
+                Trouble::new("out", format!("cannot write {}: {error}", path.display()))
+            })?,
+        }
+        return Ok(Exit::Done);
+    }
+    let (snapshot, _) = live.read(&options.read).await?;
+    live.close().await;
     let single = args.single || args.out.is_none();
     let layout = if single { Layout::Single } else { Layout::Folder };
     let files = write(&snapshot.catalog, layout, &args.manage);

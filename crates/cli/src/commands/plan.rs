@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
 use crate::rehearsal;
-use crate::side::Side;
+use crate::side::Sides;
 use crate::trouble::Trouble;
 
 /// Show what would be done, and what it would lock and for how long
@@ -58,12 +58,11 @@ enum Form {
 }
 
 pub(crate) async fn run(args: &Plan, global: &Global, output: &Output) -> Result<Exit, Failure> {
-    let model = derive::load(&args.model)?;
-    let files: Vec<String> = model.files().map(str::to_owned).collect();
-    let mut opened = Side::of(global, output)?.open(global, true, output).await?;
+    let mut sides = Sides::open(global, &args.model, output).await?;
     let options = derive::options(global, Some(&args.approvals))?;
-    let derived = derive::derive(&mut opened.session, &model, &options, global).await?;
-    let of = derive::preview(&opened, &files, &derived);
+    let derived = derive::between(&mut sides, &options, global).await?;
+    let Sides { mut live, desired } = sides;
+    let of = derive::preview(&live.label, &desired.names, &desired.not_compared, &derived);
     if let Some(path) = &args.out {
         save(path, &format!("{:#}\n", document(&of)))?;
     }
@@ -75,10 +74,16 @@ pub(crate) async fn run(args: &Plan, global: &Global, output: &Output) -> Result
     if args.rehearsal.rehearse == RehearseWhen::Always && derived.plan.refusals.is_empty() {
         rehearsal::demand(&derived, global, output).await?;
     }
-    if args.data && derive::rows_allow(&mut opened.session, &derived).await? {
-        output.note("the rows stand the plan");
+    if args.data {
+        let Some(session) = live.session() else {
+            let message = format!("{} has no rows that could be asked", live.label);
+            return Err(Trouble::new("no_rows", message).into());
+        };
+        if derive::rows_allow(session, &derived).await? {
+            output.note("the rows stand the plan");
+        }
     }
-    opened.session.close().await;
+    live.close().await;
     Ok(match () {
         () if !derived.plan.refusals.is_empty() => Exit::Refused,
         () if args.exit_code && !derived.plan.is_empty() => Exit::Different,

@@ -73,7 +73,8 @@ pub(crate) async fn run(
     let (derived, mark) =
         interrupt.or(execute::derive_marked(session, &options.read, again)).await?;
     let from = [format!("the journal: what was there before run {} of {}", run.id, run.started)];
-    let of = derive::preview(&opened, &from, &derived);
+    let nothing = derive::Names::new();
+    let of = derive::preview(&opened.label, &from, &nothing, &derived);
     output.result(&preview(&of, output.style))?;
     let stamp = run.stamp.as_ref().map(|(from, to)| Stamp { from: to.clone(), to: from.clone() });
     if let Some(stamp) = &stamp {

@@ -10,7 +10,7 @@ use crate::args::Global;
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::output::Output;
-use crate::side::Side;
+use crate::side::{Opened, Side};
 use crate::trouble::Trouble;
 
 /// Show what was applied: by whom, when, and how far an unfinished apply got
@@ -36,8 +36,8 @@ enum Form {
 
 pub(crate) async fn run(args: &Status, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let journal = Journal::named(&global.journal_schema).map_err(Trouble::from)?;
-    let target = Side::of(global, output)?.database("status")?;
-    let mut opened = Side::Database(Box::new(target)).open(global, true, output).await?;
+    let target = Side::live(global, output)?.database("status")?;
+    let mut opened = Opened::new(target, global, true).await?;
     let session = &mut opened.session;
     let mut runs = Vec::new();
     if journal.exists(session).await.map_err(Trouble::from)? {

@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use reconcile_catalog::{Address, Catalog, Object};
 use reconcile_kinds::kind;
-use serde::{Deserialize, Serialize};
+
+use crate::place::Place;
 
 /// An object as it was before a run.
 #[derive(Debug, Clone)]
@@ -21,37 +22,6 @@ pub fn saved(touched: &BTreeSet<Address>, live: &Catalog) -> Vec<Saved> {
         .iter()
         .map(|address| Saved { address: address.clone(), object: live.get(address).cloned() })
         .collect()
-}
-
-/// An address for JSON, with the names apart.
-#[derive(Serialize, Deserialize)]
-struct Place {
-    kind: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    of: Option<String>,
-    path: Vec<String>,
-}
-
-impl Place {
-    fn of(address: &Address) -> Self {
-        Self {
-            kind: address.kind().to_owned(),
-            of: address.target().map(|target| target.kind().to_owned()),
-            path: address.path().to_vec(),
-        }
-    }
-
-    fn address(self) -> Result<Address, String> {
-        let named = |name: &str| {
-            kind(name).map(|kind| kind.name()).ok_or_else(|| format!("no kind is called `{name}`"))
-        };
-        Ok(match self.of {
-            Some(of) => {
-                Address::belonging_to(named(&self.kind)?, &Address::new(named(&of)?, self.path))
-            }
-            None => Address::new(named(&self.kind)?, self.path),
-        })
-    }
 }
 
 /// The columns of the table `saved`, as text.
