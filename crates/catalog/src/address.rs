@@ -1,6 +1,14 @@
 //! Addresses: the names of objects in plans, flags, reports and the journal.
+//!
+//! Invariant: equal addresses are one value in memory, shared by everything that holds one. So a
+//! copy is a pointer, and equality is one comparison; both catalogs of a comparison name the same
+//! ten thousand tables once. What was named stays for as long as the process does.
 
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::hash::{BuildHasherDefault, DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use reconcile_sql::ident::quote_ident;
 use serde::{Serialize, Serializer};
@@ -10,73 +18,176 @@ use serde::{Serialize, Serializer};
 /// The path goes from the namespace inwards. An object that belongs to another object of any kind
 /// (a comment, an owner, grants) carries the kind of what it belongs to:
 /// `comment:column:public.messages.role`.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Address {
+#[derive(Clone)]
+pub struct Address(Arc<Parts>);
+
+struct Parts {
     kind: &'static str,
     of: Option<&'static str>,
     path: Box<[String]>,
+    hash: u64,
+}
+
+/// Something by address. What it holds comes in no order.
+pub type AddressMap<V> = HashMap<Address, V, BuildHasherDefault<Ready>>;
+
+/// Takes over the hash that an address already has.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Ready(u64);
+
+impl Hasher for Ready {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        let mut hasher = DefaultHasher::new();
+        hasher.write_u64(self.0);
+        hasher.write(bytes);
+        self.0 = hasher.finish();
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+/// Every address that was named so far.
+static KNOWN: LazyLock<Mutex<HashSet<Arc<Parts>, BuildHasherDefault<Ready>>>> =
+    LazyLock::new(Mutex::default);
+
+impl Parts {
+    fn names(&self) -> (&'static str, Option<&'static str>, &[String]) {
+        (self.kind, self.of, &self.path)
+    }
+}
+
+impl PartialEq for Parts {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && self.names() == other.names()
+    }
+}
+
+impl Eq for Parts {}
+
+impl Hash for Parts {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.hash);
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl Eq for Address {}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.0.hash(state);
+    }
+}
+
+impl PartialOrd for Address {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Address {
+    fn cmp(&self, other: &Self) -> Ordering {
+        if self == other { Ordering::Equal } else { self.0.names().cmp(&other.0.names()) }
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{self}")
+    }
 }
 
 impl Address {
+    fn known(kind: &'static str, of: Option<&'static str>, path: Box<[String]>) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (kind, of, &path).hash(&mut hasher);
+        let parts = Parts { kind, of, path, hash: hasher.finish() };
+        let mut known = KNOWN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(same) = known.get(&parts) {
+            return Self(Arc::clone(same));
+        }
+        let parts = Arc::new(parts);
+        known.insert(Arc::clone(&parts));
+        Self(parts)
+    }
+
     /// The address of an object of `kind` at `path`, namespace first, all names verbatim.
     pub fn new<S: Into<String>>(kind: &'static str, path: impl IntoIterator<Item = S>) -> Self {
-        Self { kind, of: None, path: path.into_iter().map(Into::into).collect() }
+        Self::known(kind, None, path.into_iter().map(Into::into).collect())
     }
 
     /// The address of something of `kind` that belongs to `target`, such as its comment.
     pub fn belonging_to(kind: &'static str, target: &Self) -> Self {
-        Self { kind, of: Some(target.kind), path: target.path.clone() }
+        Self::known(kind, Some(target.kind()), target.path().into())
     }
 
     /// The address of an object inside this one: a column in its table.
     pub fn child(&self, kind: &'static str, name: impl Into<String>) -> Self {
-        let path = self.path.iter().cloned().chain([name.into()]).collect();
-        Self { kind, of: None, path }
+        let mut path = Vec::with_capacity(self.path().len() + 1);
+        path.extend_from_slice(self.path());
+        path.push(name.into());
+        Self::known(kind, None, path.into())
     }
 
     /// The same place in the hierarchy under another last name.
     pub fn renamed(&self, name: &str) -> Self {
-        let mut renamed = self.clone();
-        if let Some(last) = renamed.path.last_mut() {
+        let mut path: Box<[String]> = self.path().into();
+        if let Some(last) = path.last_mut() {
             name.clone_into(last);
         }
-        renamed
+        Self::known(self.0.kind, self.0.of, path)
     }
 
     /// The kind of the object.
     pub fn kind(&self) -> &'static str {
-        self.kind
+        self.0.kind
     }
 
     /// The address that this one belongs to (`column:…` of `comment:column:…`).
     pub fn target(&self) -> Option<Self> {
-        self.of.map(|kind| Self { kind, of: None, path: self.path.clone() })
+        self.0.of.map(|kind| Self::known(kind, None, self.path().into()))
+    }
+
+    /// Whether it belongs to another one ([`Address::target`]).
+    pub fn has_target(&self) -> bool {
+        self.0.of.is_some()
     }
 
     /// The names, namespace first.
     pub fn path(&self) -> &[String] {
-        &self.path
+        &self.0.path
     }
 
     /// The namespace.
     pub fn namespace(&self) -> &str {
-        self.path.first().map_or("", String::as_str)
+        self.path().first().map_or("", String::as_str)
     }
 
     /// The last name.
     pub fn name(&self) -> &str {
-        self.path.last().map_or("", String::as_str)
+        self.path().last().map_or("", String::as_str)
     }
 
     /// The path as SQL: `public.messages.role`.
     pub fn dotted(&self) -> String {
-        self.path.iter().map(|p| quote_ident(p)).collect::<Vec<_>>().join(".")
+        self.path().iter().map(|p| quote_ident(p)).collect::<Vec<_>>().join(".")
     }
 
     /// The path without its namespace where that is `public`: how people call it.
     pub fn short(&self) -> String {
-        let skip = usize::from(self.path.len() > 1 && self.namespace() == "public");
-        self.path[skip..].iter().map(|p| quote_ident(p)).collect::<Vec<_>>().join(".")
+        let skip = usize::from(self.path().len() > 1 && self.namespace() == "public");
+        self.path()[skip..].iter().map(|p| quote_ident(p)).collect::<Vec<_>>().join(".")
     }
 
     /// Whether a pattern of a flag means this object: the address itself, or a glob in which `*`
@@ -88,8 +199,8 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:", self.kind)?;
-        if let Some(of) = self.of {
+        write!(f, "{}:", self.kind())?;
+        if let Some(of) = self.0.of {
             write!(f, "{of}:")?;
         }
         f.write_str(&self.dotted())

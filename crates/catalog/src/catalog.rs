@@ -1,9 +1,10 @@
 //! The catalog: objects by address.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, OnceLock};
 
-use crate::{Address, Definition};
+use crate::addresses::Addresses;
+use crate::{Address, AddressMap, Definition};
 
 /// An object: its place, what it is, and what it cannot be without.
 #[derive(Clone, Debug)]
@@ -58,19 +59,47 @@ pub enum Complete {
 }
 
 /// A set of objects: what is there, or what shall be there.
+///
+/// A copy shares everything until one of the two is changed.
 #[derive(Clone, Debug, Default)]
-pub struct Catalog {
-    objects: BTreeMap<Address, Object>,
-    children: BTreeMap<Address, BTreeSet<Address>>,
-    dependents: BTreeMap<Address, BTreeSet<Address>>,
+pub struct Catalog(Arc<Contents>);
+
+#[derive(Clone, Debug, Default)]
+struct Contents {
+    /// In the order in which they were added.
+    objects: Vec<Object>,
+    /// Where each stands among them.
+    at: AddressMap<u32>,
+    /// The same in the order of their addresses, once somebody wants to know.
+    order: OnceLock<Vec<u32>>,
+    children: AddressMap<Addresses>,
+    dependents: AddressMap<Addresses>,
     /// Desired side: objects that shall not be there.
     absent: BTreeSet<Address>,
     /// Desired side: the sections that are stated, by parent.
-    managed: BTreeSet<(Address, &'static str)>,
+    managed: AddressMap<Vec<&'static str>>,
     /// The first names of all addresses.
     namespaces: BTreeSet<String>,
     /// Desired side: for what it is complete.
     complete: Complete,
+}
+
+impl Contents {
+    fn get(&self, address: &Address) -> Option<&Object> {
+        self.at.get(address).map(|at| &self.objects[*at as usize])
+    }
+
+    fn get_mut(&mut self, address: &Address) -> Option<&mut Object> {
+        self.at.get(address).map(|at| &mut self.objects[*at as usize])
+    }
+
+    fn order(&self) -> &[u32] {
+        self.order.get_or_init(|| {
+            let mut order: Vec<u32> = self.at.values().copied().collect();
+            order.sort_unstable_by_key(|at| &self.objects[*at as usize].address);
+            order
+        })
+    }
 }
 
 impl Catalog {
@@ -79,36 +108,51 @@ impl Catalog {
         Self::default()
     }
 
+    fn contents(&mut self) -> &mut Contents {
+        Arc::make_mut(&mut self.0)
+    }
+
     /// Adds an object; gives it back if the address is taken.
     ///
     /// # Errors
     /// The object, if there is one with this address.
+    ///
+    /// # Panics
+    /// If there are more objects than PostgreSQL has OIDs.
     pub fn insert(&mut self, mut object: Object) -> Result<(), Box<Object>> {
-        if self.objects.contains_key(&object.address) {
+        if self.contains(&object.address) {
             return Err(Box::new(object));
         }
-        object.place = self.objects.len();
-        if !self.namespaces.contains(object.address.namespace()) {
-            self.namespaces.insert(object.address.namespace().to_owned());
+        let contents = self.contents();
+        object.place = contents.objects.len();
+        let at = u32::try_from(object.place).expect("an OID has 32 bits");
+        if !contents.namespaces.contains(object.address.namespace()) {
+            contents.namespaces.insert(object.address.namespace().to_owned());
         }
         if let Some(parent) = &object.parent {
-            self.children.entry(parent.clone()).or_default().insert(object.address.clone());
+            let children = contents.children.entry(parent.clone()).or_default();
+            children.insert(object.address.clone());
         }
         for target in &object.depends_on {
-            self.dependents.entry(target.clone()).or_default().insert(object.address.clone());
+            let dependents = contents.dependents.entry(target.clone()).or_default();
+            dependents.insert(object.address.clone());
         }
-        self.objects.insert(object.address.clone(), object);
+        contents.order.take();
+        contents.at.insert(object.address.clone(), at);
+        contents.objects.push(object);
         Ok(())
     }
 
     /// Adds a dependency between two objects of this catalog; nothing happens if one is missing.
     pub fn depend(&mut self, dependent: &Address, on: &Address) {
-        if dependent == on || !self.objects.contains_key(on) {
+        if dependent == on || !self.contains(on) {
             return;
         }
-        if let Some(object) = self.objects.get_mut(dependent) {
-            object.depends_on.insert(on.clone());
-            self.dependents.entry(on.clone()).or_default().insert(dependent.clone());
+        let contents = self.contents();
+        if let Some(object) = contents.get_mut(dependent)
+            && object.depends_on.insert(on.clone())
+        {
+            contents.dependents.entry(on.clone()).or_default().insert(dependent.clone());
         }
     }
 
@@ -119,14 +163,14 @@ impl Catalog {
 
     /// Puts another definition of the same object in its place.
     pub fn redefine(&mut self, address: &Address, definition: Arc<dyn Definition>) {
-        if let Some(object) = self.objects.get_mut(address) {
+        if let Some(object) = self.contents().get_mut(address) {
             object.definition = definition;
         }
     }
 
     /// The object with this address.
     pub fn get(&self, address: &Address) -> Option<&Object> {
-        self.objects.get(address)
+        self.0.get(address)
     }
 
     /// The definition at an address as the kind's own type.
@@ -136,75 +180,87 @@ impl Catalog {
 
     /// Whether there is an object with this address.
     pub fn contains(&self, address: &Address) -> bool {
-        self.objects.contains_key(address)
+        self.0.at.contains_key(address)
     }
 
     /// All objects in the order of their addresses.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
-        self.objects.values()
+        self.0.order().iter().map(|at| &self.0.objects[*at as usize])
+    }
+
+    /// All objects in the order in which they were added.
+    pub fn in_place(&self) -> impl Iterator<Item = &Object> {
+        self.0.objects.iter()
     }
 
     /// How many objects there are.
     pub fn len(&self) -> usize {
-        self.objects.len()
+        self.0.objects.len()
     }
 
     /// Whether there is no object.
     pub fn is_empty(&self) -> bool {
-        self.objects.is_empty()
+        self.0.objects.is_empty()
     }
 
     /// The objects that are part of `parent`, in order.
     pub fn children(&self, parent: &Address) -> impl Iterator<Item = &Object> {
-        self.children.get(parent).into_iter().flatten().filter_map(|a| self.objects.get(a))
+        self.known(self.0.children.get(parent))
     }
 
     /// The objects that refer to `address`, in order.
     pub fn dependents(&self, address: &Address) -> impl Iterator<Item = &Object> {
-        self.dependents.get(address).into_iter().flatten().filter_map(|a| self.objects.get(a))
+        self.known(self.0.dependents.get(address))
+    }
+
+    fn known<'a>(&'a self, addresses: Option<&'a Addresses>) -> impl Iterator<Item = &'a Object> {
+        addresses.into_iter().flat_map(Addresses::iter).filter_map(|a| self.get(a))
     }
 
     /// The outermost object that this one is part of: the table of a column. Itself if none.
     pub fn root(&self, address: &Address) -> Address {
-        let mut at = address.clone();
-        while let Some(parent) = self.objects.get(&at).and_then(|o| o.parent.clone()) {
+        let mut at = address;
+        while let Some(parent) = self.get(at).and_then(|o| o.parent.as_ref()) {
             at = parent;
         }
-        at
+        at.clone()
     }
 
     /// Says that an object shall not be there.
     pub fn forbid(&mut self, address: Address) {
-        self.absent.insert(address);
+        self.contents().absent.insert(address);
     }
 
     /// The objects that shall not be there.
     pub fn absent(&self) -> impl Iterator<Item = &Address> {
-        self.absent.iter()
+        self.0.absent.iter()
     }
 
     /// Says that a section of an object is stated in full.
     pub fn manage(&mut self, parent: Address, section: &'static str) {
-        self.managed.insert((parent, section));
+        let sections = self.contents().managed.entry(parent).or_default();
+        if !sections.contains(&section) {
+            sections.push(section);
+        }
     }
 
     /// Says for what the catalog is complete.
     pub fn set_complete(&mut self, complete: Complete) {
-        self.complete = complete;
+        self.contents().complete = complete;
     }
 
     /// For what the catalog is complete: what it does not state there is superfluous.
     pub fn complete(&self) -> Complete {
-        self.complete
+        self.0.complete
     }
 
     /// Whether something in this namespace is stated.
     pub fn names(&self, namespace: &str) -> bool {
-        self.namespaces.contains(namespace)
+        self.0.namespaces.contains(namespace)
     }
 
     /// Whether a section of an object is stated in full.
     pub fn manages(&self, parent: &Address, section: &'static str) -> bool {
-        self.managed.contains(&(parent.clone(), section))
+        self.0.managed.get(parent).is_some_and(|sections| sections.contains(&section))
     }
 }

@@ -4,6 +4,7 @@
 //! by value; what is true of one kind of object is behind [`Definition`].
 
 mod address;
+mod addresses;
 mod catalog;
 mod change;
 mod definition;
@@ -11,7 +12,7 @@ mod expression;
 mod fingerprint;
 mod retypes;
 
-pub use address::Address;
+pub use address::{Address, AddressMap};
 pub use catalog::{Catalog, Complete, Object};
 pub use change::PropertyChange;
 pub use definition::{Definition, Property, Pruned, Value};
