@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::{Address, Definition};
+use crate::{Address, Definition, Pruned};
 
 /// An object: its place, what it is, and what it cannot be without.
 #[derive(Clone, Debug)]
@@ -188,9 +188,33 @@ impl Catalog {
         self.managed.insert((parent, section));
     }
 
-    /// Says for what the catalog is complete.
+    /// Says for what the catalog is complete, once everything is in it: the objects there leave
+    /// nothing open any more.
     pub fn set_complete(&mut self, complete: Complete) {
         self.complete = complete;
+        let covered: Vec<Address> = self
+            .objects
+            .values()
+            .filter(|o| self.completes(&o.definition.pruned(&o.address)))
+            .map(|o| o.address.clone())
+            .collect();
+        for address in covered {
+            if let Some(object) = self.objects.get_mut(&address)
+                && let Some(definition) = object.definition.completed()
+            {
+                object.definition = definition;
+            }
+        }
+    }
+
+    /// Whether the catalog is complete for something of this reach.
+    pub fn completes(&self, reach: &Pruned) -> bool {
+        match (self.complete, reach) {
+            (Complete::Sections, _) | (_, Pruned::Never) => false,
+            (Complete::Database, _) => true,
+            (Complete::Namespaces, Pruned::InDatabase) => false,
+            (Complete::Namespaces, Pruned::In(namespace)) => self.names(namespace),
+        }
     }
 
     /// For what the catalog is complete: what it does not state there is superfluous.
