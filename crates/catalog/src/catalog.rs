@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, OnceLock};
 
 use crate::addresses::Addresses;
-use crate::{Address, AddressMap, Definition};
+use crate::{Address, AddressMap, Definition, Pruned};
 
 /// An object: its place, what it is, and what it cannot be without.
 #[derive(Clone, Debug)]
@@ -158,7 +158,9 @@ impl Catalog {
 
     /// Takes an object out; what is part of it or refers to it stays.
     pub fn forget(&mut self, address: &Address) {
-        self.objects.remove(address);
+        let contents = self.contents();
+        contents.at.remove(address);
+        contents.order.take();
     }
 
     /// Puts another definition of the same object in its place.
@@ -244,9 +246,31 @@ impl Catalog {
         }
     }
 
-    /// Says for what the catalog is complete.
+    /// Says for what the catalog is complete, once everything is in it: the objects there leave
+    /// nothing open any more.
     pub fn set_complete(&mut self, complete: Complete) {
         self.contents().complete = complete;
+        let covered: Vec<Address> = self
+            .objects()
+            .filter(|o| self.completes(&o.definition.pruned(&o.address)))
+            .map(|o| o.address.clone())
+            .collect();
+        for address in covered {
+            let completed = self.get(&address).and_then(|object| object.definition.completed());
+            if let Some(definition) = completed {
+                self.redefine(&address, definition);
+            }
+        }
+    }
+
+    /// Whether the catalog is complete for something of this reach.
+    pub fn completes(&self, reach: &Pruned) -> bool {
+        match (self.complete(), reach) {
+            (Complete::Sections, _) | (_, Pruned::Never) => false,
+            (Complete::Database, _) => true,
+            (Complete::Namespaces, Pruned::InDatabase) => false,
+            (Complete::Namespaces, Pruned::In(namespace)) => self.names(namespace),
+        }
     }
 
     /// For what the catalog is complete: what it does not state there is superfluous.

@@ -64,9 +64,20 @@ pub trait Definition: Any + Debug + Send + Sync {
         false
     }
 
+    /// The object from which an implied one follows: once that is gone, it has a life of its own.
+    fn implied_by(&self, _address: &Address) -> Option<Address> {
+        None
+    }
+
     /// Where this object is superfluous if a complete model does not state it.
     fn pruned(&self, address: &Address) -> Pruned {
         Pruned::In(address.namespace().to_owned())
+    }
+
+    /// This definition where a complete model states it: what it leaves open is then as PostgreSQL
+    /// makes it by default. `None` if it leaves nothing open.
+    fn completed(&self) -> Option<Arc<dyn Definition>> {
+        None
     }
 
     /// For the kinds: back to the concrete type.

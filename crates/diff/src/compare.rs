@@ -100,7 +100,17 @@ pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Diffe
     out.changes.extend(gone.iter().cloned().map(Change::Drop));
     for object in live.objects().filter(|o| !matches.takes(&o.address)) {
         let address = &object.address;
-        if gone.contains(address) || object.definition.is_implied() {
+        let implied = || {
+            object.definition.is_implied() && {
+                let source = object.definition.implied_by(address);
+                let source = source.as_ref().and_then(|source| live.get(source));
+                source.is_none_or(|s| {
+                    matches.takes(&s.address)
+                        || !(gone.contains(&s.address) || superfluous(s, false, desired))
+                })
+            }
+        };
+        if gone.contains(address) || implied() {
             continue;
         }
         let section = object.definition.section();
@@ -126,12 +136,9 @@ pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Diffe
 
 /// Whether a live object that the desired side does not state shall go.
 fn superfluous(object: &Object, managed: bool, desired: &Catalog) -> bool {
-    match (desired.complete(), object.definition.pruned(&object.address)) {
-        (Complete::Sections, _) => false,
-        (_, Pruned::Never) => managed,
-        (Complete::Database, _) => true,
-        (Complete::Namespaces, Pruned::InDatabase) => false,
-        (Complete::Namespaces, Pruned::In(namespace)) => desired.names(&namespace),
+    match object.definition.pruned(&object.address) {
+        Pruned::Never => managed && desired.complete() != Complete::Sections,
+        reach => desired.completes(&reach),
     }
 }
 

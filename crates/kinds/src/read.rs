@@ -38,6 +38,8 @@ impl ObjectId {
     pub const PG_CLASS: u32 = 1259;
     /// `pg_type`
     pub const PG_TYPE: u32 = 1247;
+    /// `pg_inherits`
+    pub const PG_INHERITS: u32 = 2611;
     /// `pg_proc`
     pub const PG_PROC: u32 = 1255;
     /// `pg_attrdef`
@@ -165,11 +167,12 @@ pub(crate) fn no_extension_member(class: &str, oid: &str) -> String {
     )
 }
 
-/// A condition on `n` and `c` (pg_class): relations that people made.
+/// A condition on `n` and `c` (pg_class): relations that people made. Typed tables (CREATE TABLE …
+/// OF) are left out whole and counted: their columns are another object's.
 pub(crate) fn user_relation(relkinds: &str) -> String {
     let member = no_extension_member("pg_class", "c.oid");
     format!(
-        "c.relkind IN ({relkinds}) AND c.relpersistence <> 't' AND {USER_NAMESPACE} AND {member}"
+        "c.relkind IN ({relkinds}) AND c.relpersistence <> 't' AND c.reloftype = 0 AND {USER_NAMESPACE} AND {member}"
     )
 }
 

@@ -20,6 +20,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &crate::view::ViewKind,
     &crate::materialized_view::MaterializedViewKind,
     &crate::index::IndexKind,
+    &crate::inheritance::InheritanceKind,
     &crate::policy::PolicyKind,
     &crate::trigger::TriggerKind,
     &crate::function::FunctionKind,

@@ -96,6 +96,12 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
              WHERE o.classid = 1259 AND o.objid = x.oid AND o.refclassid = 1259 AND o.refobjsubid > 0 \
              AND o.deptype IN ('a', 'i'))",
         ),
+        in_namespace(
+            "typed tables",
+            "pg_class",
+            "relnamespace",
+            "x.relkind IN ('r', 'p') AND x.reloftype <> 0 AND x.relpersistence <> 't'",
+        ),
         in_namespace("foreign tables", "pg_class", "relnamespace", "x.relkind = 'f'"),
         types(
             "base types",

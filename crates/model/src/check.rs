@@ -2,7 +2,7 @@
 //!
 //! What is right comes from the fields that the kinds declare, as does the JSON Schema.
 
-use reconcile_kinds::model::{FILE, Form, Shape, fields_of};
+use reconcile_kinds::model::{FILE, Field, Form, Shape, fields_of};
 use reconcile_yaml::{Entry, Meaning, Node, Problem, Span, Value, nearest};
 
 /// Checks a whole file.
@@ -98,9 +98,12 @@ impl Check<'_> {
         if node.get("absent").and_then(Node::flag) == Some(true) {
             return;
         }
-        for field in
-            fields.iter().filter(|field| field.required && node.entry(field.name).is_none())
-        {
+        let missing = |field: &&&Field| {
+            field.required
+                && node.entry(field.name).is_none()
+                && field.unless.iter().all(|key| node.entry(key).is_none())
+        };
+        for field in fields.iter().filter(missing) {
             self.problems.push(
                 Problem::new("missing_key", format!("{} needs `{}`", form.called, field.name))
                     .at(key_span, format!("`{}` is missing here", field.name))

@@ -41,9 +41,20 @@ fn object(form: &'static Form) -> Value {
         "additionalProperties": false,
     });
     if !required.is_empty() {
+        // What frees from a required key: each makes a case of its own.
+        let excuses: BTreeSet<&str> = fields.iter().flat_map(|f| f.unless).copied().collect();
+        let mut cases = vec![json!({"required": required})];
+        for excuse in excuses {
+            let left = fields.iter().filter(|f| f.required && !f.unless.contains(&excuse));
+            let mut names: Vec<&str> = left.map(|f| f.name).collect();
+            names.push(excuse);
+            cases.push(json!({"required": names}));
+        }
         if fields.iter().any(|field| field.name == "absent") {
-            let absent = json!({"properties": {"absent": {"const": true}}, "required": ["absent"]});
-            schema["anyOf"] = json!([{"required": required}, absent]);
+            cases.push(json!({"properties": {"absent": {"const": true}}, "required": ["absent"]}));
+        }
+        if cases.len() > 1 {
+            schema["anyOf"] = json!(cases);
         } else {
             schema["required"] = json!(required);
         }

@@ -165,6 +165,7 @@ impl Planner<'_> {
         self.order_by_further_needs();
         self.remove_orphans(&disturbances);
         self.forget_locks_on_what_is_new();
+        self.forget_what_comes_by_itself();
         for node in &mut self.graph.nodes {
             // What only the database knows has no order of its own: it was read as it came.
             let object = self.inputs.desired.get(&node.address);
@@ -178,6 +179,18 @@ impl Planner<'_> {
         self.out.refusals.dedup();
         self.out.warnings.sort();
         self.out.warnings.dedup();
+    }
+
+    /// What follows from another change is no change of its own.
+    fn forget_what_comes_by_itself(&mut self) {
+        let (desired, graph) = (self.inputs.desired, &self.graph);
+        self.out.changes.retain(|change| match change {
+            Change::Create(address) => {
+                let implied = desired.get(address).is_some_and(|o| o.definition.is_implied());
+                !implied || graph.ready(address).is_some()
+            }
+            Change::Alter { .. } | Change::Drop(_) => true,
+        });
     }
 
     /// Nobody waits for a relation that the plan makes.
@@ -298,6 +311,9 @@ impl Planner<'_> {
 
     /// What an object needs is there before it is made; what uses it is gone before it goes.
     fn order_by_dependencies(&mut self) {
+        let going: Vec<NodeId> = (0..self.graph.nodes.len())
+            .filter(|&id| self.graph.nodes[id].verb == Verb::Drop)
+            .collect();
         for id in 0..self.graph.nodes.len() {
             let (address, verb) = (self.graph.nodes[id].address.clone(), self.graph.nodes[id].verb);
             match verb {
@@ -332,14 +348,17 @@ impl Planner<'_> {
                         .desired
                         .get(&address)
                         .or_else(|| self.inputs.live.get(&address));
-                    for needed in
-                        object.into_iter().flat_map(|o| o.depends_on.iter().chain(&o.parent))
-                    {
+                    let needed: BTreeSet<Address> =
+                        object.into_iter().flat_map(|o| self.needs(o, verb)).collect();
+                    for needed in needed {
                         if let Some(earlier) =
-                            self.graph.ready(needed).filter(|&e| !self.same_chain(e, id))
+                            self.graph.ready(&needed).filter(|&e| !self.same_chain(e, id))
                         {
                             self.graph.order(earlier, id);
                         }
+                    }
+                    if verb == Verb::Create {
+                        self.order_behind_what_goes(id, &going);
                     }
                 }
             }
@@ -350,6 +369,37 @@ impl Planner<'_> {
     pub(crate) fn successor(&self, gone: &Address) -> Option<&Address> {
         let successor = self.made.get(gone.path())?;
         (gone.target().is_none() && successor.kind() != gone.kind()).then_some(successor)
+    }
+
+    /// What an object refers to; for a new one also what its parts refer to that are made with it,
+    /// by its own statement.
+    fn needs(&self, object: &Object, verb: Verb) -> BTreeSet<Address> {
+        let mut out: BTreeSet<Address> =
+            object.depends_on.iter().chain(&object.parent).cloned().collect();
+        if verb == Verb::Create {
+            for part in self.inputs.desired.children(&object.address) {
+                if self.graph.ready(&part.address).is_none() {
+                    out.extend(part.depends_on.iter().cloned());
+                }
+            }
+        }
+        out
+    }
+
+    /// What has to be gone before an object can be made, although neither refers to the other.
+    fn order_behind_what_goes(&mut self, id: NodeId, going: &[NodeId]) {
+        let address = self.graph.nodes[id].address.clone();
+        let Some((kind, object)) = kind(address.kind()).zip(self.inputs.desired.get(&address))
+        else {
+            return;
+        };
+        for &other in going {
+            if let Some(gone) = self.inputs.live.get(&self.graph.nodes[other].address)
+                && kind.waits_for(object, gone, &self.cx)
+            {
+                self.graph.order(other, id);
+            }
+        }
     }
 
     fn same_chain(&self, a: NodeId, b: NodeId) -> bool {

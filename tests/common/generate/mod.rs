@@ -38,6 +38,7 @@ impl Generated {
     pub(crate) fn pair(&self, name: &str) -> Pair {
         let side = |schema: &Schema, which: &str| Side {
             label: format!("{name}/{which}.sql"),
+            given: String::new(),
             sql: render::sql(schema),
         };
         Pair {

@@ -5,6 +5,7 @@ mod casts;
 pub(crate) mod data;
 mod exchange;
 mod gate;
+mod inherited;
 pub mod model;
 mod read;
 mod steps;
@@ -19,9 +20,11 @@ use reconcile_sql::retype::ColumnRetype;
 use reconcile_sql::{QName, SqlType};
 use serde::{Deserialize, Serialize};
 
+use crate::inheritance::Inheritance;
 use crate::table;
 
 pub(crate) use exchange::exchange;
+pub(crate) use inherited::overrides;
 pub use steps::{ColumnKind, declaration};
 
 /// The name of the kind.
@@ -50,6 +53,9 @@ pub struct Column {
     /// Whether it comes from a parent and cannot be altered here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inherited: bool,
+    /// Whether an inherited column is the table's own besides: it stays when the parent's goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local: bool,
     /// Its number (`attnum`), or its place in the model: where a new table puts it.
     #[serde(default)]
     pub position: i32,
@@ -86,8 +92,14 @@ impl Column {
             generated: None,
             collation: None,
             inherited: false,
+            local: false,
             position: 0,
         }
+    }
+
+    /// Whether the table states it itself, whatever it has from its parents.
+    pub fn is_own(&self) -> bool {
+        !self.inherited || self.local
     }
 
     /// The address of a column.
@@ -126,18 +138,21 @@ impl Definition for Column {
             identity,
             generated,
             collation,
-            inherited: _,
+            inherited,
+            local: _,
             position: _,
         } = self;
         let identity = identity.map(|i| match i {
             Identity::Always => "always",
             Identity::ByDefault => "by default",
         });
+        // From 17 on a partition shares its parent's, and before that it has none.
+        let identity = if *inherited { Value::Unstated } else { Value::option(identity) };
         vec![
             Property::new("type", ty.clone()),
             Property::new("nullable", *nullable),
             Property::new("default", Value::option(default.clone().map(Expression::new))),
-            Property::new("identity", Value::option(identity)),
+            Property::new("identity", identity),
             Property::new("generated", Value::option(generated.clone().map(Expression::new))),
             Property::new(
                 "collation",
@@ -207,7 +222,11 @@ impl Definition for Column {
     }
 
     fn is_implied(&self) -> bool {
-        self.inherited
+        !self.is_own()
+    }
+
+    fn implied_by(&self, address: &Address) -> Option<Address> {
+        Some(Inheritance::address(&Address::new(table::NAME, &address.path()[..2])))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -15,7 +15,7 @@ pub(super) fn query() -> String {
         "SELECT 'column' AS kind, c.oid, a.attnum, n.nspname, c.relname, a.attname, \
          format_type(a.atttypid, a.atttypmod) AS type, a.attnotnull, a.attidentity, a.attgenerated, \
          pg_get_expr(d.adbin, d.adrelid) AS expression, d.oid AS attrdef, \
-         cn.nspname AS collation_namespace, co.collname, a.attinhcount > 0 AS inherited, \
+         cn.nspname AS collation_namespace, co.collname, a.attinhcount > 0 AS inherited, a.attislocal AS local, \
          CASE WHEN a.attinhcount > 0 THEN (SELECT json_agg(json_build_object('namespace', pn.nspname, 'name', pc.relname)) \
           FROM pg_inherits i JOIN pg_class pc ON pc.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = pc.relnamespace \
           JOIN pg_attribute pa ON pa.attrelid = pc.oid AND pa.attname = a.attname AND NOT pa.attisdropped \
@@ -50,6 +50,7 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
             .zip(row.get("collname"))
             .map(|(ns, name)| QName::new(ns, name)),
         inherited: flag(row, "inherited"),
+        local: flag(row, "inherited") && flag(row, "local"),
         position: parsed(row, "attnum")?,
     };
     let id = ObjectId { class: ObjectId::PG_CLASS, oid: parsed(row, "oid")?, sub: column.position };

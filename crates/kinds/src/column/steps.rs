@@ -7,9 +7,10 @@ use reconcile_sql::{LockLevel, QName, ServerVersion, SqlType, quote_ident};
 
 use super::alter::Steps;
 use super::casts::{Conversion, conversion};
-use super::{Column, NAME, data, read};
+use super::{Column, NAME, data, inherited, read};
 use crate::constraint::table_of;
 use crate::gate::{Gap, GateCx};
+use crate::inheritance;
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Guard, Refusal, Sql, Stage, Work};
@@ -21,8 +22,17 @@ pub struct ColumnKind;
 
 /// A column as CREATE TABLE and ADD COLUMN declare it.
 pub fn declaration(name: &str, column: &Column) -> String {
-    let Column { ty, nullable, default, identity, generated, collation, inherited: _, position: _ } =
-        column;
+    let Column {
+        ty,
+        nullable,
+        default,
+        identity,
+        generated,
+        collation,
+        inherited: _,
+        local: _,
+        position: _,
+    } = column;
     let mut sql = format!("{} {ty}", quote_ident(name));
     if let Some(collation) = collation {
         sql.push_str(&format!(" COLLATE {collation}"));
@@ -112,8 +122,8 @@ impl Kind for ColumnKind {
         if cx.is_new(&table) {
             return Ok(Vec::new()); // CREATE TABLE declares it.
         }
-        if column.inherited {
-            return Ok(Vec::new()); // It comes with the parent's.
+        if column.inherited && inheritance::stays(&table, cx.live, cx.desired) {
+            return Ok(vec![Stage::transaction(inherited::overrides(object, column, cx))]);
         }
         let name = relation(address);
         let clause = format!("ADD COLUMN {}", declaration(address.name(), column));
@@ -135,9 +145,11 @@ impl Kind for ColumnKind {
         Ok(vec![Stage::transaction(vec![action])])
     }
 
-    fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+    fn drop(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
-        if object.get::<Column>().is_some_and(|c| c.inherited) {
+        if object.get::<Column>().is_some_and(|c| !c.is_own())
+            && inheritance::stays(&table_of(address), cx.live, cx.desired)
+        {
             return Ok(Vec::new()); // It goes with the parent's.
         }
         let (table, name) = (relation(address), quote_ident(address.name()));
@@ -155,7 +167,12 @@ impl Kind for ColumnKind {
     }
 
     fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        Steps::new(change, cx)?.stages()
+        let properties = inherited::own_changes(change, cx);
+        if properties.is_empty() {
+            return Ok(Vec::new()); // It follows its parent's.
+        }
+        let change = Alteration { properties: &properties, ..change.clone() };
+        Steps::new(&change, cx)?.stages()
     }
 
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {

@@ -16,6 +16,7 @@ use reconcile_catalog::{
 use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
+use crate::inheritance::Inheritance;
 use crate::{column, table};
 
 pub use sql::definition;
@@ -38,6 +39,9 @@ pub struct Constraint {
     /// Whether it comes from a parent table and cannot be altered here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inherited: bool,
+    /// Whether an inherited constraint is the table's own besides: it stays when the parent's goes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub local: bool,
 }
 
 /// When a deferrable constraint is checked unless told otherwise.
@@ -140,7 +144,12 @@ impl ReferentialAction {
 impl Constraint {
     /// A valid constraint that is not deferrable.
     pub fn new(rule: Rule) -> Self {
-        Self { rule, deferrable: None, validated: true, inherited: false }
+        Self { rule, deferrable: None, validated: true, inherited: false, local: false }
+    }
+
+    /// Whether it is a check.
+    pub fn is_check(&self) -> bool {
+        matches!(self.rule, Rule::Check { .. })
     }
 
     /// The address of a constraint.
@@ -156,7 +165,7 @@ pub(crate) fn table_of(address: &Address) -> Address {
 
 impl Definition for Constraint {
     fn properties(&self) -> Vec<Property> {
-        let Self { rule, deferrable, validated, inherited: _ } = self;
+        let Self { rule, deferrable, validated, inherited: _, local: _ } = self;
         let mut out = match rule {
             Rule::PrimaryKey { columns, include } => vec![
                 Property::new("rule", "primary key"),
@@ -244,7 +253,11 @@ impl Definition for Constraint {
     }
 
     fn is_implied(&self) -> bool {
-        self.inherited
+        self.inherited && !self.local
+    }
+
+    fn implied_by(&self, address: &Address) -> Option<Address> {
+        Some(Inheritance::address(&table_of(address)))
     }
 
     fn as_any(&self) -> &dyn Any {

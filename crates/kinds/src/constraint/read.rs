@@ -30,7 +30,7 @@ pub(super) fn query(version: ServerVersion) -> String {
     };
     format!(
         "SELECT 'constraint' AS kind, con.oid, n.nspname, c.relname, con.conname, con.contype, con.condeferrable, \
-         con.condeferred, con.convalidated, con.connoinherit, con.coninhcount > 0 OR con.conparentid <> 0 AS inherited, \
+         con.condeferred, con.convalidated, con.connoinherit, con.coninhcount > 0 OR con.conparentid <> 0 AS inherited, con.conislocal AS local, \
          {columns} AS columns, CASE WHEN con.contype IN ('p', 'u') THEN {include} END AS include, {nulls} AS nulls_not_distinct, \
          CASE WHEN con.contype IN ('p', 'u', 'x') THEN con.conindid END AS conindid, \
          fn.nspname AS ref_namespace, fc.relname AS ref_name, CASE WHEN con.contype = 'f' THEN {referenced} END AS referenced, \
@@ -57,6 +57,7 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
         }),
         validated: flag(row, "convalidated"),
         inherited: flag(row, "inherited"),
+        local: flag(row, "inherited") && flag(row, "local"),
     };
     let address = Constraint::address(&table, required(row, "conname")?);
     reader.add(

@@ -11,7 +11,7 @@ pub(super) fn list(names: &[String]) -> String {
 
 /// What stands behind CONSTRAINT name; without NOT VALID.
 pub fn definition(constraint: &Constraint) -> String {
-    let Constraint { rule, deferrable, validated: _, inherited: _ } = constraint;
+    let Constraint { rule, deferrable, validated: _, inherited: _, local: _ } = constraint;
     let mut sql = match rule {
         Rule::PrimaryKey { columns, include } => {
             format!("PRIMARY KEY {}{}", list(columns), including(include))

@@ -349,7 +349,7 @@ fn reads_anew(object: &Object, expression: &str, cx: &Cx<'_>) -> bool {
 /// Whether a parent table gets the same constraint, which its children then have too.
 fn follows_parent(change: &Alteration<'_>, cx: &Cx<'_>) -> bool {
     let table = table_of(&change.live.address);
-    let parents = cx.live.definition::<Table>(&table).map_or(&[][..], |t| &t.inherits[..]);
+    let parents = crate::inheritance::parents(&table, cx.live);
     parents.iter().any(|parent| {
         let above = Constraint::address(&Table::address(parent), change.desired.address.name());
         let theirs = cx.desired.definition::<Constraint>(&above);

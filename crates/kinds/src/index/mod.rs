@@ -180,6 +180,11 @@ impl Definition for Index {
         self.inherited
     }
 
+    fn implied_by(&self, address: &Address) -> Option<Address> {
+        let table = Address::new(table::NAME, &address.path()[..2]);
+        Some(crate::inheritance::Inheritance::address(&table))
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -29,6 +29,8 @@ pub struct Field {
     pub shape: Shape,
     /// Whether it has to be there, unless the object shall not exist.
     pub required: bool,
+    /// The keys beside which it need not be there all the same.
+    pub unless: &'static [&'static str],
     /// Whether it is read for the kind that declares it, out of what belongs to another one.
     pub section: bool,
     /// Whether it is read after everything else, because it refers to it.
@@ -43,7 +45,7 @@ impl Field {
         shape: Shape,
         doc: &'static str,
     ) -> Self {
-        Self { of, name, doc, shape, required: false, section: false, late: false }
+        Self { of, name, doc, shape, required: false, unless: &[], section: false, late: false }
     }
 
     /// A key that stands in what belongs to another kind.
@@ -53,7 +55,7 @@ impl Field {
         shape: Shape,
         doc: &'static str,
     ) -> Self {
-        Self { of, name, doc, shape, required: false, section: true, late: false }
+        Self { of, name, doc, shape, required: false, unless: &[], section: true, late: false }
     }
 
     /// `absent: true`
@@ -75,6 +77,12 @@ impl Field {
     pub const fn required(mut self) -> Self {
         self.required = true;
         self
+    }
+
+    /// The same key, which has to be there unless one of these is.
+    pub const fn required_unless(mut self, keys: &'static [&'static str]) -> Self {
+        self.unless = keys;
+        self.required()
     }
 
     /// The same key, read after everything else.

@@ -9,6 +9,7 @@ use reconcile_yaml::{Entry, Key, Node, Problem, Span, Value, nearest};
 
 use super::mention::Mention;
 use super::{FILE, Field, Form, MANAGE_KEY, ModelPart, Shape, fields_of, names};
+use crate::inheritance::implied;
 use crate::namespace;
 use crate::registry::KINDS;
 
@@ -70,6 +71,7 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>)
         }
     }
     reader.read_waiting();
+    implied::add(&mut reader.catalog);
     reader.resolve_mentions();
     reader.manage_all();
     let ModelReader { catalog, places, problems, .. } = reader;

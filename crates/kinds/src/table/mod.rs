@@ -1,18 +1,23 @@
 //! Tables, partitioned ones and partitions included.
 
+mod alter;
+mod create;
 mod gate;
 pub mod model;
+pub(crate) mod partition_key;
 pub(crate) mod read;
 mod steps;
 
 use std::any::Any;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use reconcile_catalog::{Address, Catalog, Definition, Property, Scope, Value};
 use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
 use crate::column::Column;
+use crate::storage::{self, Settings};
 
 pub use steps::TableKind;
 pub(crate) use steps::is_inline;
@@ -21,28 +26,45 @@ pub(crate) use steps::is_inline;
 pub const NAME: &str = "table";
 
 /// A table without what stands in it: its columns, constraints, indexes, policies and triggers
-/// are objects of their own.
+/// are objects of their own, and so is what it inherits from.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Table {
     /// The partition key as `pg_get_partkeydef` writes it: `RANGE (created_at)`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partition_key: Option<String>,
-    /// The tables that it inherits from, or is a partition of.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inherits: Vec<QName>,
-    /// The bound of a partition: `FOR VALUES FROM … TO …`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bound: Option<String>,
     /// Whether it is UNLOGGED.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unlogged: bool,
-    /// Whether row security is enabled; `None` where the model does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unlogged: Option<bool>,
+    /// Storage parameters, those of its TOAST table with `toast.` in front.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Settings>,
+    /// The tablespace, if it is not the database's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tablespace: Option<String>,
+    /// The access method, if it is not `heap`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub access_method: Option<String>,
+    /// Whether row security is enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row_security: Option<bool>,
-    /// Whether row security holds for the owner too; `None` where the model does not say.
+    /// Whether row security holds for the owner too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_row_security: Option<bool>,
+    /// Whether that is all: what is left out is as PostgreSQL makes it by default. Otherwise it is
+    /// somebody else's business, as in a model that is not complete.
+    #[serde(default = "yes")]
+    pub whole: bool,
 }
+
+fn yes() -> bool {
+    true
+}
+
+/// The tablespace of a database whose own is not another one.
+pub(crate) const DEFAULT_TABLESPACE: &str = "pg_default";
+
+/// PostgreSQL's own access method, which a table has unless it says otherwise.
+pub(crate) const HEAP: &str = "heap";
 
 impl Table {
     /// The address of a table.
@@ -79,24 +101,42 @@ pub fn scope(table: &Address, catalogs: &[&Catalog]) -> Scope {
 
 impl Definition for Table {
     fn properties(&self) -> Vec<Property> {
-        let Self { partition_key, inherits, bound, unlogged, row_security, force_row_security } =
-            self;
-        // A model of this version does not speak of partitions and inheritance: what it leaves
-        // out is left alone.
-        let stated = |value: Option<String>| value.map_or(Value::Unstated, Value::Text);
-        let flag = |value: Option<bool>| value.map_or(Value::Unstated, Value::Flag);
-        let parents = inherits.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let Self {
+            partition_key,
+            unlogged,
+            with,
+            tablespace,
+            access_method,
+            row_security,
+            force_row_security,
+            whole,
+        } = self;
+        // What is not stated is the default, or nobody's business.
+        let or = |value: Option<Value>, default: Value| {
+            value.unwrap_or(if *whole { default } else { Value::Unstated })
+        };
+        let flag = |value: &Option<bool>| or(value.map(Value::Flag), Value::Flag(false));
+        let word = |value: &Option<String>| value.clone().map(Value::Text);
         vec![
-            Property::new("partition_by", stated(partition_key.clone())),
             Property::new(
-                "inherits",
-                if parents.is_empty() { Value::Unstated } else { Value::words(parents) },
+                "partition_by",
+                or(partition_key.as_deref().map(partition_key::value), Value::None),
             ),
-            Property::new("bound", stated(bound.clone())),
-            Property::new("unlogged", if *unlogged { Value::Flag(true) } else { Value::Unstated }),
-            Property::new("row_security", flag(*row_security)),
-            Property::new("force_row_security", flag(*force_row_security)),
+            Property::new("unlogged", flag(unlogged)),
+            Property::new("with", or(with.as_ref().map(storage::value), Value::List(Vec::new()))),
+            Property::new("tablespace", or(word(tablespace), Value::from(DEFAULT_TABLESPACE))),
+            Property::new("access_method", or(word(access_method), Value::from(HEAP))),
+            Property::new("row_security", flag(row_security)),
+            Property::new("force_row_security", flag(force_row_security)),
         ]
+    }
+
+    fn scope(&self, address: &Address, catalogs: &[&Catalog]) -> Option<Scope> {
+        self.partition_key.is_some().then(|| scope(address, catalogs))
+    }
+
+    fn completed(&self) -> Option<Arc<dyn Definition>> {
+        (!self.whole).then(|| Arc::new(Self { whole: true, ..self.clone() }) as Arc<dyn Definition>)
     }
 
     fn section(&self) -> &'static str {

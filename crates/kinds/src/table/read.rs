@@ -5,43 +5,44 @@ use std::sync::Arc;
 use reconcile_catalog::{Address, Object};
 use reconcile_sql::QName;
 
-use super::Table;
+use super::{HEAP, Table};
 use crate::namespace::Namespace;
-use crate::read::{ObjectId, ReadError, Reader, Row, flag, id, parsed, required, user_relation};
+use crate::read::{
+    ObjectId, ReadError, Reader, Row, flag, id, parsed, required, user_relation, words,
+};
+use crate::storage;
 
 pub(super) fn query() -> String {
     let user = user_relation("'r', 'p'");
     format!(
         "SELECT 'table' AS kind, c.oid, c.reltype, ty.typarray, n.nspname, c.relname, \
-         pg_get_partkeydef(c.oid) AS partition_key, pg_get_expr(c.relpartbound, c.oid) AS bound, \
-         c.relpersistence = 'u' AS unlogged, c.relrowsecurity, c.relforcerowsecurity, \
-         (SELECT json_agg(json_build_object('namespace', pn.nspname, 'name', pc.relname) ORDER BY i.inhseqno) \
-          FROM pg_inherits i JOIN pg_class pc ON pc.oid = i.inhparent JOIN pg_namespace pn ON pn.oid = pc.relnamespace \
-          WHERE i.inhrelid = c.oid)::text AS inherits \
+         pg_get_partkeydef(c.oid) AS partition_key, c.relpersistence = 'u' AS unlogged, \
+         c.relrowsecurity, c.relforcerowsecurity, sp.spcname, am.amname, \
+         array_to_json(array(SELECT o FROM unnest(c.reloptions) AS o UNION ALL \
+          SELECT 'toast.' || o FROM pg_class t, unnest(t.reloptions) AS o WHERE t.oid = c.reltoastrelid))::text AS options \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type ty ON ty.oid = c.reltype \
+         LEFT JOIN pg_tablespace sp ON sp.oid = c.reltablespace LEFT JOIN pg_am am ON am.oid = c.relam \
          WHERE {user}"
     )
 }
 
 pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
     let name = QName::new(required(row, "nspname")?, required(row, "relname")?);
-    let inherits: Vec<QName> = match row.get("inherits") {
-        Some(json) => serde_json::from_str(json)
-            .map_err(|e| ReadError { kind: super::NAME.to_owned(), reason: e.to_string() })?,
-        None => Vec::new(),
-    };
+    let with = storage::from_options(&words(row, "options")?);
+    let method = row.get("amname").filter(|name| *name != HEAP);
     let table = Table {
         partition_key: row.get("partition_key").map(str::to_owned),
-        bound: row.get("bound").map(str::to_owned),
-        unlogged: flag(row, "unlogged"),
-        row_security: Some(flag(row, "relrowsecurity")),
-        force_row_security: Some(flag(row, "relforcerowsecurity")),
-        inherits,
+        unlogged: flag(row, "unlogged").then_some(true),
+        with: (!with.is_empty()).then_some(with),
+        tablespace: row.get("spcname").map(str::to_owned),
+        access_method: method.map(str::to_owned),
+        row_security: flag(row, "relrowsecurity").then_some(true),
+        force_row_security: flag(row, "relforcerowsecurity").then_some(true),
+        whole: true,
     };
     let address = Table::address(&name);
-    let mut object = Object::new(address.clone(), None, Arc::new(table.clone()));
+    let mut object = Object::new(address.clone(), None, Arc::new(table));
     object.depends_on.insert(Namespace::address(&name.namespace));
-    object.depends_on.extend(table.inherits.iter().map(Table::address));
     reader.add(id(row, ObjectId::PG_CLASS)?, object);
     alias_row_type(row, reader, &address)
 }

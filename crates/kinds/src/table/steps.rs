@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Object, Value};
+use reconcile_catalog::{Address, Definition, Object};
 use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
 
-use super::{NAME, Table, read, relation};
-use crate::column::{self, Column};
-use crate::constraint::{self, Constraint, Rule};
+use super::{NAME, Table, alter, create, read, relation};
+use crate::constraint::{Constraint, Rule};
 use crate::gate::{Gap, GateCx, Probe};
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
+use crate::storage;
 use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
 
 /// The kind.
@@ -55,46 +55,18 @@ impl Kind for TableKind {
     fn describe(&self, object: &Object) -> String {
         let Some(table) = object.get::<Table>() else { return String::new() };
         let mut parts = Vec::new();
-        parts.extend(table.unlogged.then(|| "unlogged".to_owned()));
+        parts.extend(table.unlogged.filter(|on| *on).map(|_| "unlogged".to_owned()));
         parts.extend(table.partition_key.as_ref().map(|key| format!("partitioned by {key}")));
-        if let Some(parent) = table.inherits.first() {
-            let how = if table.bound.is_some() { "partition of" } else { "inherits" };
-            parts.push(format!("{how} {parent}"));
-        }
+        parts.extend(table.access_method.as_ref().map(|method| format!("using {method}")));
+        parts.extend(table.with.as_ref().map(|with| storage::with(with).trim().to_lowercase()));
+        parts.extend(table.tablespace.as_ref().map(|space| format!("tablespace {space}")));
         parts.extend(table.row_security.filter(|on| *on).map(|_| "row security".to_owned()));
+        parts.retain(|part| !part.is_empty());
         parts.join(", ")
     }
 
     fn create(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        let address = &object.address;
-        let mut columns: Vec<(&Object, &Column)> = cx
-            .desired
-            .children(address)
-            .filter_map(|o| o.get::<Column>().map(|c| (o, c)))
-            .collect();
-        columns.sort_by_key(|(_, c)| c.position);
-        let columns = columns.into_iter().map(|(o, c)| column::declaration(o.address.name(), c));
-        let constraints = cx
-            .desired
-            .children(address)
-            .filter_map(|o| o.get::<Constraint>().map(|c| (o, c)))
-            .filter(|(_, c)| is_inline(c))
-            .map(|(o, c)| {
-                format!(
-                    "CONSTRAINT {} {}",
-                    quote_ident(o.address.name()),
-                    constraint::definition(c)
-                )
-            });
-        let body: Vec<String> =
-            columns.chain(constraints).map(|line| format!("    {line}")).collect();
-        let mut sql = format!("CREATE TABLE {} (\n{}\n)", relation(address), body.join(",\n"));
-        if let Some(key) = object.get::<Table>().and_then(|t| t.partition_key.as_ref()) {
-            sql.push_str(&format!(" PARTITION BY {key}"));
-        }
-        let action =
-            Action::new(address, format!("make table {}", address.short()), Sql::Statement(sql));
-        Ok(vec![Stage::transaction(vec![action])])
+        create::create(object, cx)
     }
 
     fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
@@ -113,27 +85,13 @@ impl Kind for TableKind {
         Ok(vec![Stage::transaction(vec![action])])
     }
 
-    fn alter(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        let address = &change.live.address;
-        let name = relation(address);
-        let mut actions = Vec::new();
-        for property in change.properties {
-            let clause = match (property.name, &property.desired) {
-                ("row_security", Value::Flag(true)) => "ENABLE ROW LEVEL SECURITY",
-                ("row_security", _) => "DISABLE ROW LEVEL SECURITY",
-                ("force_row_security", Value::Flag(true)) => "FORCE ROW LEVEL SECURITY",
-                ("force_row_security", _) => "NO FORCE ROW LEVEL SECURITY",
-                (other, desired) => {
-                    let reason =
-                        format!("`{other}` of a table cannot be changed to {desired} in place");
-                    return Err(Refusal::new(address, reason));
-                }
-            };
-            let summary = format!("{} on {}", clause.to_lowercase(), address.short());
-            let action = Action::new(address, summary, Sql::alter_table(&name, clause));
-            actions.push(action.locking(name.clone(), LockLevel::AccessExclusive));
-        }
-        Ok(vec![Stage::transaction(actions)])
+    fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        alter::alter(change, cx)
+    }
+
+    fn rewrites(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Vec<Address> {
+        let rewrites = change.of("unlogged").or_else(|| change.of("access_method"));
+        rewrites.map(|_| change.live.address.clone()).into_iter().collect()
     }
 
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
@@ -148,7 +106,10 @@ impl Kind for TableKind {
     fn gate(&self, gap: Gap<'_>, _cx: &GateCx<'_>) -> Option<String> {
         match gap {
             Gap::Missing(_) => Some("it is missing".to_owned()),
-            Gap::Different { .. } => Some("its row security is another".to_owned()),
+            Gap::Different { properties, .. } => properties
+                .iter()
+                .any(|p| matches!(p.name, "row_security" | "force_row_security"))
+                .then(|| "its row security is another".to_owned()),
             Gap::Extra(_) => None,
         }
     }
@@ -162,9 +123,16 @@ impl Kind for TableKind {
         object: &Object,
         disturbed: &Object,
         by: &Disturbance,
-        _cx: &Cx<'_>,
+        cx: &Cx<'_>,
     ) -> Reaction {
+        let parents = crate::inheritance::parents(&object.address, cx.live);
         match by {
+            // What it inherits says what becomes of that.
+            Disturbance::Dropped
+                if parents.iter().any(|p| Table::address(p) == disturbed.address) =>
+            {
+                Reaction::Keep
+            }
             Disturbance::Dropped => {
                 Reaction::Refuse(format!("{} depends on {}", object.address, disturbed.address))
             }

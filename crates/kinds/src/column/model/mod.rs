@@ -29,14 +29,14 @@ pub(crate) static LITERAL: Form = Form::new("literal", "a literal value");
 /// Columns in a model.
 pub struct ColumnModel;
 
-static FIELDS: [Field; 10] = [
+static FIELDS: [Field; 11] = [
     Field::section(
         &[&TABLE],
         "columns",
         Shape::Map(&Shape::OneOf(&[Shape::Text, Shape::Object(&COLUMN)])),
         "All columns in their order: a type, which makes a nullable column, or a mapping.",
     )
-    .required(),
+    .required_unless(&["partition_of", "inherits"]),
     Field::new(
         &[&COLUMN],
         "type",
@@ -62,6 +62,12 @@ static FIELDS: [Field; 10] = [
         "generated",
         Shape::Text,
         "The SQL expression from which the server computes it (STORED).",
+    ),
+    Field::new(
+        &[&COLUMN],
+        "inherited",
+        Shape::Flag,
+        "Whether the table has it from a parent only, and states what differs there.",
     ),
     Field::new(&[&COLUMN], "collation", Shape::Text, "Its collation, if it is not the type's own."),
     Field::renamed_from(&[&COLUMN]),
@@ -145,6 +151,8 @@ fn column(
         generated: node.get("generated").and_then(|node| reader.expression(node)),
         ..Column::new(ty)
     };
+    // What a parent has too is the table's own besides, unless it says otherwise.
+    column.local = node.get("inherited").and_then(Node::flag) != Some(true);
     column.collation = node.get("collation").and_then(Node::text).map(|text| {
         let (namespace, name) = split_qualified(text);
         QName::new(namespace.unwrap_or_else(|| "pg_catalog".to_owned()), name)

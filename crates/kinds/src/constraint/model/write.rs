@@ -9,7 +9,7 @@ use crate::model::{WriteCx, Written, names};
 
 pub(super) fn write(object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
     let constraint: &Constraint = object.get()?;
-    if constraint.inherited {
+    if constraint.inherited && !constraint.local {
         return None;
     }
     let written = match &constraint.rule {

@@ -1,0 +1,65 @@
+//! What a child does itself about a column that it has from its parents.
+
+use reconcile_catalog::{Object, PropertyChange, Value};
+use reconcile_sql::{LockLevel, quote_ident};
+
+use super::Column;
+use crate::constraint::table_of;
+use crate::inheritance::{self, implied};
+use crate::step::{Action, Sql};
+use crate::table::relation;
+use crate::{Alteration, Cx};
+
+/// The changes of a column that do not come with the same change of a parent's: PostgreSQL carries
+/// those to the children.
+pub(super) fn own_changes(change: &Alteration<'_>, cx: &Cx<'_>) -> Vec<PropertyChange> {
+    let table = table_of(&change.live.address);
+    let inherited = change.live.get::<Column>().is_some_and(|c| c.inherited)
+        && inheritance::stays(&table, cx.live, cx.desired);
+    if !inherited {
+        return change.properties.to_vec();
+    }
+    let parents: Vec<_> = inheritance::parents(&table, cx.live)
+        .iter()
+        .map(|parent| {
+            Column::address(&crate::table::Table::address(parent), change.live.address.name())
+        })
+        .collect();
+    let value = |object: &Object, name: &str| -> Option<Value> {
+        let mut properties = object.definition.properties().into_iter();
+        properties.find(|p| p.name == name).map(|p| p.value)
+    };
+    let carried = |property: &PropertyChange| {
+        parents.iter().any(|parent| {
+            let now = cx.live.get(parent).and_then(|o| value(o, property.name));
+            let then = cx.desired.get(parent).and_then(|o| value(o, property.name));
+            now != then && then.as_ref() == Some(&property.desired)
+        })
+    };
+    change.properties.iter().filter(|p| !carried(p)).cloned().collect()
+}
+
+/// What a child says differently from its parents, once it has the column from them.
+pub(crate) fn overrides(object: &Object, column: &Column, cx: &Cx<'_>) -> Vec<Action> {
+    let address = &object.address;
+    let Some(theirs) = implied::column(&table_of(address), address.name(), cx.desired) else {
+        return Vec::new();
+    };
+    let (table, name) = (relation(address), quote_ident(address.name()));
+    let alter = |clause: String| {
+        let summary = format!("alter column {}: {}", address.short(), clause.to_lowercase());
+        let sql = Sql::alter_table(&table, format!("ALTER COLUMN {name} {clause}"));
+        Action::new(address, summary, sql).locking(table.clone(), LockLevel::AccessExclusive)
+    };
+    let mut actions = Vec::new();
+    if column.default != theirs.default {
+        actions.push(alter(match &column.default {
+            Some(default) => format!("SET DEFAULT {default}"),
+            None => "DROP DEFAULT".to_owned(),
+        }));
+    }
+    if !column.nullable && theirs.nullable {
+        actions.push(alter("SET NOT NULL".to_owned()));
+    }
+    actions
+}
