@@ -9,6 +9,8 @@
 //! RECONCILE_GENERATED_SEED=17 cargo test --test generated      this one only
 //! ```
 //!
+//! `RECONCILE_GENERATED_WITHOUT` leaves something out: some of `types,partitions,views`.
+//!
 //! What is found of each pair stands in `target/pairs/generated/<seed>/<major>/` at once.
 
 #![allow(clippy::unwrap_used)]
