@@ -11,6 +11,7 @@ mod duration;
 mod execute;
 pub mod exit;
 mod failure;
+mod files;
 mod interrupt;
 mod output;
 mod progress;

@@ -32,6 +32,17 @@ pub(crate) fn load(paths: &[PathBuf]) -> Result<Vec<Source>, Diagnostics> {
     sources.into_iter().map(|(path, bytes)| text(&path, bytes)).collect()
 }
 
+/// Whether a path leads to a file of a model, readable or not.
+pub(crate) fn any(path: &Path) -> bool {
+    if !path.is_dir() {
+        return path.exists();
+    }
+    let Ok(entries) = fs::read_dir(path) else { return true };
+    let mut entries = entries.flatten().map(|entry| entry.path());
+    // A link that leads back is followed by nobody.
+    entries.any(|entry| is_model(&entry) && !entry.is_symlink() && any(&entry))
+}
+
 #[derive(Default)]
 struct Found {
     sources: Vec<(PathBuf, Vec<u8>)>,

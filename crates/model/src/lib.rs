@@ -8,6 +8,7 @@ mod check;
 mod diagnostic;
 mod files;
 mod json_schema;
+mod merge;
 mod write;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,6 +21,7 @@ use reconcile_yaml::{Node, Problem, Span};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Located};
 pub use json_schema::json_schema;
+pub use merge::{State, Update};
 pub use write::{Files, Layout, write};
 
 use diagnostic::Source;
@@ -30,6 +32,7 @@ pub struct Model {
     sources: Vec<Source>,
     roots: Vec<Node>,
     places: BTreeMap<Address, Span>,
+    absent: BTreeSet<Address>,
     complete: Complete,
 }
 
@@ -40,6 +43,21 @@ impl Model {
     /// All problems of all files, or of the file system.
     pub fn load(paths: &[PathBuf]) -> Result<Self, Diagnostics> {
         Self::read(files::load(paths)?)
+    }
+
+    /// Reads texts by their names, as if they were files.
+    ///
+    /// # Errors
+    /// All problems of all texts.
+    pub fn of_texts<'t>(
+        texts: impl IntoIterator<Item = (&'t str, &'t str)>,
+    ) -> Result<Self, Diagnostics> {
+        Self::read(texts.into_iter().map(|(name, text)| Source::new(name, text)).collect())
+    }
+
+    /// Whether there is a file of a model under a path.
+    pub fn is_at(path: &std::path::Path) -> bool {
+        files::any(path)
     }
 
     /// Reads one text; `name` stands for it in reports.
@@ -65,15 +83,15 @@ impl Model {
         // With a file missing, what refers to it would be reported for nothing.
         let whole = roots.len() == sources.len();
         let reading = whole.then(|| read(&roots, None, Vec::new()));
-        let places = match reading {
+        let (places, absent) = match reading {
             Some(reading) => {
                 problems.extend(reading.problems);
-                reading.places
+                (reading.places, reading.catalog.absent().cloned().collect())
             }
-            None => BTreeMap::new(),
+            None => (BTreeMap::new(), BTreeSet::new()),
         };
         if problems.is_empty() {
-            Ok(Self { sources, roots, places, complete: Complete::default() })
+            Ok(Self { sources, roots, places, absent, complete: Complete::default() })
         } else {
             Err(Diagnostics::of(problems, &sources))
         }
@@ -117,6 +135,11 @@ impl Model {
     /// The files, by the names under which they were found, in order.
     pub fn files(&self) -> impl Iterator<Item = &str> {
         self.sources.iter().map(Source::name)
+    }
+
+    /// The files with their texts.
+    pub fn texts(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.sources.iter().map(|source| (source.name(), source.text()))
     }
 
     /// A digest of all texts, by which the same model is known again.

@@ -43,37 +43,69 @@ const DATABASE: &str = "database.yaml";
 /// `grants`).
 pub fn write(catalog: &Catalog, layout: Layout, manage: &[String]) -> Files {
     let mut out = Files::default();
-    let single = (layout == Layout::Single).then(|| main_namespace(catalog));
-    let mut names = FileNames::default();
-    let mut files: BTreeMap<String, (String, Placed)> = BTreeMap::new();
+    let places = Places::of(catalog, layout);
+    let mut files: BTreeMap<String, (String, Vec<Item>)> = BTreeMap::new();
     for object in catalog.objects().filter(|o| o.parent.is_none()) {
-        let namespace = match (&single, object.address.path()) {
-            (Some(namespace), _) => namespace.clone(),
-            (None, [namespace, _, ..]) => namespace.clone(),
-            (None, _) => String::new(),
-        };
-        let cx = WriteCx { catalog, namespace: &namespace, manage };
-        let Some((written, value)) = entry(object, &cx, &mut out.left_out) else { continue };
-        let path = match single {
-            Some(_) => DATABASE.to_owned(),
-            None => names.of(object, &namespace),
-        };
-        let (_, placed) = files.entry(path).or_insert_with(|| (namespace.clone(), Vec::new()));
-        placed.push((written, value));
+        let Some(Place { path, namespace }) = places.of.get(&object.address) else { continue };
+        let cx = WriteCx { catalog, namespace, manage };
+        let Some(item) = item(object, &cx, &mut out.left_out) else { continue };
+        let (_, items) = files.entry(path.clone()).or_insert_with(|| (namespace.clone(), vec![]));
+        items.push(item);
     }
-    for (path, (namespace, placed)) in files {
-        let head =
-            (!namespace.is_empty()).then(|| (NAMESPACE_KEY.to_owned(), Out::text(namespace)));
-        let managed = (!manage.is_empty()).then(|| (MANAGE_KEY.to_owned(), Out::words(manage)));
-        let entries = head.into_iter().chain(managed).chain(sections(placed)).collect();
-        out.files.insert(path, Out::Record(entries).document());
+    if layout == Layout::Single && files.is_empty() {
+        // An empty database has a model too, which is not an empty file.
+        files.insert(DATABASE.to_owned(), (main_namespace(catalog), Vec::new()));
+    }
+    for (path, (namespace, items)) in files {
+        let text = document(&namespace, manage, &items);
+        out.files.insert(path, text);
     }
     out.left_out.sort();
     out
 }
 
-/// Objects with what a model says of them.
-type Placed = Vec<(Written, Out)>;
+/// The text of a file.
+pub(crate) fn document(namespace: &str, manage: &[String], items: &[Item]) -> String {
+    let head = (!namespace.is_empty()).then(|| (NAMESPACE_KEY.to_owned(), Out::text(namespace)));
+    let managed = (!manage.is_empty()).then(|| (MANAGE_KEY.to_owned(), Out::words(manage)));
+    let entries = sections(items).into_iter().map(|(name, items)| (name.to_owned(), of(&items)));
+    Out::Record(head.into_iter().chain(managed).chain(entries).collect()).document()
+}
+
+/// Where an object that stands by itself is written.
+pub(crate) struct Place {
+    /// The file.
+    pub(crate) path: String,
+    /// The namespace of the file; none if it is empty.
+    pub(crate) namespace: String,
+}
+
+/// Where everything is written.
+pub(crate) struct Places {
+    pub(crate) of: BTreeMap<Address, Place>,
+}
+
+impl Places {
+    /// The files of a layout.
+    pub(crate) fn of(catalog: &Catalog, layout: Layout) -> Self {
+        let single = (layout == Layout::Single).then(|| main_namespace(catalog));
+        let mut names = FileNames::default();
+        let mut of = BTreeMap::new();
+        for object in catalog.objects().filter(|o| o.parent.is_none()) {
+            let namespace = match (&single, object.address.path()) {
+                (Some(namespace), _) => namespace.clone(),
+                (None, [namespace, _, ..]) => namespace.clone(),
+                (None, _) => String::new(),
+            };
+            let path = match single {
+                Some(_) => DATABASE.to_owned(),
+                None => names.of(object, &namespace),
+            };
+            of.insert(object.address.clone(), Place { path, namespace });
+        }
+        Self { of }
+    }
+}
 
 /// The namespace whose names stand unqualified in a single file.
 fn main_namespace(catalog: &Catalog) -> String {
@@ -86,51 +118,84 @@ fn main_namespace(catalog: &Catalog) -> String {
     only.map_or_else(|| "public".to_owned(), |name| (*name).to_owned())
 }
 
-/// What a model says of an object and of everything that belongs to it.
-fn entry(object: &Object, cx: &WriteCx<'_>, left_out: &mut Vec<Address>) -> Option<(Written, Out)> {
+/// What a model says of an object, and of everything that belongs to it.
+#[derive(Debug)]
+pub(crate) struct Item {
+    pub(crate) address: Address,
+    pub(crate) section: &'static str,
+    /// Its key in the section; none where the section is the object itself.
+    pub(crate) key: Option<String>,
+    /// What stands in its own mapping.
+    pub(crate) own: Vec<(String, Out)>,
+    /// What belongs to it.
+    pub(crate) children: Vec<Item>,
+    short: Option<&'static str>,
+    place: i32,
+}
+
+/// What a model says of an object; nothing if it follows from another one, or cannot be stated.
+pub(crate) fn item(object: &Object, cx: &WriteCx<'_>, left_out: &mut Vec<Address>) -> Option<Item> {
     let Some(part) = kind(object.address.kind()).and_then(|kind| kind.model()) else {
         left_out.push(object.address.clone());
         return None;
     };
-    let mut written = part.write(object, cx)?;
+    let Written { section, key, entries, short, place } = part.write(object, cx)?;
     let children = cx.catalog.children(&object.address);
-    let belonging: Placed = children.filter_map(|child| entry(child, cx, left_out)).collect();
-    let mut entries: Vec<(String, Out)> = std::mem::take(&mut written.entries)
-        .into_iter()
-        .map(|(key, value)| (key.to_owned(), value))
-        .collect();
-    let alone = belonging.is_empty() && entries.len() == 1;
-    let value = match entries.first() {
-        Some((key, _)) if alone && written.short == Some(key.as_str()) => entries.remove(0).1,
-        _ => {
-            let belonging = sections(belonging);
-            // What is said in a word of the object itself comes before what it consists of.
-            let (words, parts): (Vec<_>, Vec<_>) =
-                belonging.into_iter().partition(|(_, value)| matches!(value, Out::Text(_)));
-            Out::Record(words.into_iter().chain(entries).chain(parts).collect())
+    let children = children.filter_map(|child| item(child, cx, left_out)).collect();
+    let own = entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+    Some(Item { address: object.address.clone(), section, key, own, children, short, place })
+}
+
+impl Item {
+    /// Its definition.
+    pub(crate) fn value(&self) -> Out {
+        if let ([(key, value)], []) = (self.own.as_slice(), self.children.as_slice())
+            && self.short == Some(key.as_str())
+        {
+            return value.clone();
         }
-    };
-    Some((written, value))
+        let belonging = sections(&self.children).into_iter();
+        let belonging = belonging.map(|(name, items)| (name.to_owned(), of(&items)));
+        // What is said in a word of the object itself comes before what it consists of.
+        let (words, parts): (Vec<_>, Vec<_>) =
+            belonging.partition(|(_, value)| matches!(value, Out::Text(_)));
+        Out::Record(words.into_iter().chain(self.own.iter().cloned()).chain(parts).collect())
+    }
+
+    /// Whether something holds for the object and for all that belongs to it.
+    pub(crate) fn all(&self, holds: &impl Fn(&Address) -> bool) -> bool {
+        holds(&self.address) && self.children.iter().all(|child| child.all(holds))
+    }
 }
 
 /// The sections of a mapping: in the order of their keys' declarations, and in each the objects in
 /// their order.
-fn sections(mut placed: Placed) -> Vec<(String, Out)> {
-    placed.sort_by(|(a, _), (b, _)| {
-        let rank = |w: &Written| (section_place(w.section), w.place);
+pub(crate) fn sections(items: &[Item]) -> Vec<(&'static str, Vec<&Item>)> {
+    let mut sorted: Vec<&Item> = items.iter().collect();
+    sorted.sort_by(|a, b| {
+        let rank = |item: &Item| (section_place(item.section), item.place);
         rank(a).cmp(&rank(b)).then_with(|| a.key.cmp(&b.key))
     });
-    let mut out: Vec<(String, Out)> = Vec::new();
-    for (written, value) in placed {
-        match (written.key, out.last_mut()) {
-            (Some(key), Some((section, Out::Map(entries)))) if section == written.section => {
-                entries.push((key, value));
+    let mut out: Vec<(&'static str, Vec<&Item>)> = Vec::new();
+    for item in sorted {
+        match out.last_mut() {
+            Some((section, items)) if *section == item.section && item.key.is_some() => {
+                items.push(item);
             }
-            (Some(key), _) => out.push((written.section.to_owned(), Out::Map(vec![(key, value)]))),
-            (None, _) => out.push((written.section.to_owned(), value)),
+            _ => out.push((item.section, vec![item])),
         }
     }
     out
+}
+
+/// The value of a section.
+pub(crate) fn of(items: &[&Item]) -> Out {
+    match items {
+        [one] if one.key.is_none() => one.value(),
+        items => Out::Map(
+            items.iter().map(|item| (item.key.clone().unwrap_or_default(), item.value())).collect(),
+        ),
+    }
 }
 
 /// The paths of files, each once also where upper and lower case are the same.

@@ -182,6 +182,17 @@ pub(crate) fn by_kind(addresses: &[Address]) -> BTreeMap<String, BTreeSet<String
 }
 
 impl Desired {
+    /// A model by itself.
+    pub(crate) fn of_model(model: Model) -> Self {
+        Self {
+            names: model.files().map(str::to_owned).collect(),
+            model,
+            not_compared: BTreeMap::new(),
+            version: None,
+            types: BTreeSet::new(),
+        }
+    }
+
     /// The desired catalog, for a live side with these types.
     pub(crate) fn catalog(&self, facts: &Facts) -> Result<Catalog, Diagnostics> {
         self.catalog_with(facts, Vec::new())

@@ -18,7 +18,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use crate::trouble::Trouble;
 
-pub(crate) use desired::{Desired, Wish};
+pub(crate) use desired::{Desired, Wish, by_kind};
 pub(crate) use live::{Live, Opened};
 
 /// One side, as it was named.
