@@ -39,12 +39,14 @@ pub(crate) enum Command {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
-    /// The database: a URL, a keyword string, or a .sql file for a throw-away server
+    /// What is there: a database (a URL or a keyword string), a .sql file, a snapshot, or a model
     ///
     /// `postgresql://user:password@host:5432/database?sslmode=require`, as SQLAlchemy spells it too
     /// (`postgresql+asyncpg://`), or `host=… dbname=…`. What is left out comes from PG* variables
     /// and ~/.pgpass. A .sql file, such as pg_dump writes, is loaded into a throw-away PostgreSQL
-    /// server.
+    /// server of the other side's major version; a snapshot is what `inspect --format snapshot`
+    /// wrote; YAML files or a folder of them are built in a throw-away server. What changes a
+    /// database (`apply`, `rollback`) takes nothing but a database.
     #[arg(
         long,
         global = true,
@@ -113,14 +115,18 @@ pub(crate) enum RehearseWhen {
 /// The model's files.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct ModelPaths {
-    /// Files and folders of the model
+    /// What shall be there: files and folders of a model, or a database, a .sql file, a snapshot
+    ///
+    /// What is no model is taken as the model that `inspect` would write of it.
     #[arg(value_name = "MODEL", default_value = "schema/")]
     pub(crate) model: Vec<PathBuf>,
 
     /// Take the model as complete for the namespaces that it names: what it does not state goes
     ///
-    /// What loses nothing but itself (an index, a constraint, a view) needs no approval then; what
-    /// loses data needs --allow-drop.
+    /// Each section of each table is complete then, too. What loses nothing but itself (an index, a
+    /// constraint, a view) needs no approval; what loses data (a table, a column) needs
+    /// --allow-drop with its address, or `all`. To `check` what goes is extra. A desired side that
+    /// is a database, a .sql file or a snapshot is complete for the whole database.
     #[arg(long)]
     pub(crate) prune: bool,
 }

@@ -59,6 +59,16 @@ impl Model {
             .filter(|a| !desired.contains(a) && !self.forbids(a) && !live.contains(a))
             .cloned()
             .collect();
+        // What is part of something that is gone needs no mention.
+        let all = out.gone.clone();
+        out.gone.retain(|address| {
+            let around = |other: &Address| {
+                let (inner, outer) = (address.path(), other.path());
+                inner.len() > outer.len() && inner.starts_with(outer)
+                    || address.target().as_ref() == Some(other)
+            };
+            !all.iter().any(around)
+        });
         let layout_places = Places::of(live, layout);
         let mut found: Vec<Vec<Item>> = self.roots.iter().map(|_| Vec::new()).collect();
         let mut new: BTreeMap<&str, (&str, Vec<Item>)> = BTreeMap::new();
