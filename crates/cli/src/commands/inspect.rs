@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use clap::{Args, ValueEnum};
-use reconcile_catalog::{Address, Catalog, Pruned};
+use reconcile_catalog::Address;
 use reconcile_diff::Change;
 use reconcile_live::derive::{DeriveOptions, Derived};
 use reconcile_model::{Layout, Model, State, Update, write};
@@ -80,7 +80,7 @@ pub(crate) async fn run(args: &Inspect, global: &Global, output: &Output) -> Res
     let single = args.single || args.out.is_none();
     let layout = if single { Layout::Single } else { Layout::Folder };
     let written = write(&snapshot.catalog, layout, &args.manage);
-    tell(&written.left_out, &snapshot.catalog, &snapshot.facts.exclusions, output);
+    tell(&written.left_out, &snapshot.facts.exclusions, output);
     match &args.out {
         None => written.files.values().try_for_each(|text| output.result(text))?,
         Some(out) => {
@@ -154,7 +154,7 @@ async fn again(
         demand_sync(&sides, &proof, layout, &texts, out)?;
     }
     sides.live.close().await;
-    tell(&update.left_out, &derived.snapshot.catalog, &derived.snapshot.facts.exclusions, output);
+    tell(&update.left_out, &derived.snapshot.facts.exclusions, output);
     for address in &update.gone {
         output.note(&format!("gone from the model: {}", called(address)));
     }
@@ -248,16 +248,9 @@ fn relative(path: &str, up: usize) -> String {
 }
 
 /// Says what the model does not state: what no model can, and what is not read.
-fn tell(
-    left_out: &[Address],
-    catalog: &Catalog,
-    exclusions: &BTreeMap<String, BTreeSet<String>>,
-    output: &Output,
-) {
-    let said = |address: &&Address| {
-        let object = catalog.get(address);
-        object.is_some_and(|o| o.definition.pruned(address) != Pruned::Never)
-    };
+fn tell(left_out: &[Address], exclusions: &BTreeMap<String, BTreeSet<String>>, output: &Output) {
+    // Ownership and privileges are left out on purpose: --manage states them.
+    let said = |address: &&Address| address.target().is_none();
     let left_out: Vec<Address> = left_out.iter().filter(said).cloned().collect();
     let mut all = by_kind(&left_out);
     for (plural, names) in exclusions {

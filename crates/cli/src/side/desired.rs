@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use reconcile_catalog::{Address, Catalog, Complete, Object, Pruned};
+use reconcile_catalog::{Address, Catalog, Complete, Object};
 use reconcile_kinds::{Facts, kind};
 use reconcile_live::connect::{ConnectOptions, Session, connect};
 use reconcile_live::introspect::{ReadOptions, Snapshot, introspect};
@@ -163,10 +163,7 @@ fn as_model(
     let files = write(catalog, Layout::Single, &[]);
     let model = Model::parse(name, &files.text()).map_err(Failure::model)?;
     // Ownership and privileges are nothing that a model forgets: it says when it speaks of them.
-    let said = |address: &&Address| {
-        let object = catalog.get(address);
-        object.is_some_and(|o| o.definition.pruned(address) != Pruned::Never)
-    };
+    let said = |address: &&Address| address.target().is_none();
     let left_out: Vec<Address> = files.left_out.iter().filter(said).cloned().collect();
     Ok((model, by_kind(&left_out)))
 }

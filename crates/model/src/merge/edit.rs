@@ -109,6 +109,14 @@ impl<'t> Edits<'t> {
 
     /// Takes an entry away, with the comments right above it.
     pub(super) fn remove(&mut self, entry: &Entry) {
+        let start = self.with_comments(entry);
+        let end = self.next_line(value_end(self.text, entry));
+        self.changes.push((start, end, String::new()));
+    }
+
+    /// Where an entry begins with the comments right above it. What stands above the first key of a
+    /// file is about the file.
+    fn with_comments(&self, entry: &Entry) -> usize {
         let mut start = self.line_start(entry.key.span.start);
         let indent = entry.key.span.start - start;
         while indent > 0 && start > 0 {
@@ -120,8 +128,7 @@ impl<'t> Edits<'t> {
             }
             start = above;
         }
-        let end = self.next_line(value_end(self.text, entry));
-        self.changes.push((start, end, String::new()));
+        start
     }
 
     /// Adds an entry at the end of a mapping.
@@ -140,7 +147,7 @@ impl<'t> Edits<'t> {
     ) {
         let at = match (behind, entries.first()) {
             (Some(entry), _) => self.next_line(value_end(self.text, entry)),
-            (None, Some(first)) => self.line_start(first.key.span.start),
+            (None, Some(first)) => self.with_comments(first),
             (None, None) => self.text.len(),
         };
         let lines = self.lines(&spelt(key), value, indent);
