@@ -72,7 +72,8 @@ impl Builder<'_> {
             depth += i32::from(c == '(') - i32::from(c == ')');
             c == ')' && depth == 0
         });
-        let end = closed.map_or(at.clamp(value.span.end, line), |(n, _)| value.span.start + n + 1);
+        let end =
+            closed.map_or(at.min(line).max(value.span.end), |(n, _)| value.span.start + n + 1);
         Some(cut(self.text, Span { end, ..value.span }))
     }
 }
