@@ -113,9 +113,13 @@ pub fn exchange(
     cx: &Cx<'_>,
 ) -> Result<Vec<Stage>, Refusal> {
     let mut actions: Vec<Action> = Vec::new();
-    for (live, desired) in types {
-        let Some(kind) = registry::kind(live.address.kind()) else { continue };
-        actions.extend(kind.set_aside(live, cx));
+    // Before what it is made of has another name.
+    for (live, _) in types.iter().rev() {
+        let kind = registry::kind(live.address.kind());
+        actions.extend(kind.into_iter().flat_map(|kind| kind.set_aside(live, cx)));
+    }
+    for (_, desired) in types {
+        let Some(kind) = registry::kind(desired.address.kind()) else { continue };
         let made = kind.create(desired, How::Within, cx)?;
         actions.extend(made.into_iter().flat_map(|stage| stage.actions));
     }

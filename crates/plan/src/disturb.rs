@@ -49,6 +49,13 @@ impl Disturbances {
         let difference = planner.inputs.difference;
         let mut queue: VecDeque<(Address, Disturbance, Address)> = VecDeque::new();
         for change in &difference.changes {
+            let Change::Create(address) = change else { continue };
+            let made = planner.inputs.desired.get(address);
+            if let Some(old) = made.and_then(|made| out.exchanges.succeed(made, planner)) {
+                queue.push_back((old, Disturbance::Rebuilt, address.clone()));
+            }
+        }
+        for change in &difference.changes {
             match change {
                 Change::Alter { desired, live, properties } => {
                     let replacement = planner.replacement(desired, live, properties);
@@ -84,6 +91,7 @@ impl Disturbances {
                         ));
                     }
                 }
+                Change::Drop(address) if out.exchanges.is_succeeded(address) => {}
                 Change::Drop(address) => {
                     // What belongs to it belongs to the one that takes over its name.
                     let heir = difference.matched.displaced().any(|d| d == address);

@@ -22,6 +22,8 @@ pub(crate) struct Exchanges {
     leaving: BTreeSet<(Address, Address)>,
     /// What is part of a type and made with it.
     parts: BTreeMap<Address, Address>,
+    /// Types of another kind that take the name of a live one, which the model does not have.
+    successors: BTreeMap<Address, Address>,
 }
 
 impl Exchanges {
@@ -33,6 +35,31 @@ impl Exchanges {
                 self.parts.insert(part.address.clone(), ty.address.clone());
             }
         }
+    }
+
+    /// Takes a type of which one of another kind takes the name; says which, by its live address.
+    pub(crate) fn succeed(&mut self, made: &Object, planner: &Planner<'_>) -> Option<Address> {
+        let live = planner.inputs.live;
+        let named = |address: &&Address| address.path() == made.address.path();
+        let old = planner.gone.iter().filter(named).find_map(|address| live.get(address))?;
+        if !made.definition.is_type() || !old.definition.is_type() {
+            return None;
+        }
+        let itself = BTreeSet::from([old.address.clone()]);
+        self.types.insert(old.address.clone(), itself);
+        self.successors.insert(old.address.clone(), made.address.clone());
+        Some(old.address.clone())
+    }
+
+    /// Whether a live type gives way to one of another kind.
+    pub(crate) fn is_succeeded(&self, address: &Address) -> bool {
+        self.successors.contains_key(address)
+    }
+
+    /// The desired address of a live type.
+    fn name_of(&self, live: &Address, planner: &Planner<'_>) -> Address {
+        let matched = || planner.inputs.difference.matched.desired_of(live);
+        self.successors.get(live).or_else(matched).unwrap_or(live).clone()
     }
 
     /// Takes what is of a type.
@@ -53,8 +80,7 @@ impl Exchanges {
     /// The node that makes a live part of a type again.
     pub(crate) fn node_of(&self, part: &Address, planner: &Planner<'_>) -> Option<NodeId> {
         let ty = self.parts.get(part)?;
-        let name = planner.inputs.difference.matched.desired_of(ty).unwrap_or(ty);
-        planner.graph.last(name, Verb::Alter)
+        planner.graph.last(&self.name_of(ty, planner), Verb::Alter)
     }
 
     /// Whether a live object is a type that is exchanged.
@@ -65,7 +91,14 @@ impl Exchanges {
     /// Whether a desired object that is not there yet is made with the one that it is part of.
     pub(crate) fn makes(&self, object: &Object, planner: &Planner<'_>) -> bool {
         let inputs = planner.inputs;
+        let made = |address: &Address| self.successors.values().any(|made| made == address);
+        if made(&object.address) {
+            return true;
+        }
         let parent = object.parent.as_ref();
+        if let Some(parent) = parent.filter(|p| made(p)).and_then(|p| inputs.desired.get(p)) {
+            return comes_with(object, parent, planner);
+        }
         let live = parent.and_then(|p| inputs.difference.matched.live_of(p));
         let live = live.filter(|a| self.types.contains_key(*a)).and_then(|a| inputs.live.get(a));
         live.is_some_and(|parent| comes_with(object, parent, planner))
@@ -82,14 +115,17 @@ impl Exchanges {
         let inputs = planner.inputs;
         let matched = &inputs.difference.matched;
         let desired_of = |address: &Address| {
-            matched.desired_of(address).and_then(|desired| inputs.desired.get(desired))
+            let desired = self.successors.get(address).or_else(|| matched.desired_of(address));
+            desired.and_then(|desired| inputs.desired.get(desired))
         };
         let types: Vec<(&Object, Object)> = in_order(group, inputs.live)
             .into_iter()
             .filter_map(|address| {
                 let live = inputs.live.get(address)?;
                 let wanted = desired_of(address).unwrap_or(live);
-                Some((live, Object { address: address.clone(), ..wanted.clone() }))
+                let succeeds = self.is_succeeded(address);
+                let name = if succeeds { &wanted.address } else { address };
+                Some((live, Object { address: name.clone(), ..wanted.clone() }))
             })
             .collect();
         let types: Vec<(&Object, &Object)> = types.iter().map(|(live, d)| (*live, d)).collect();
@@ -98,7 +134,7 @@ impl Exchanges {
         let users: Vec<(&Object, Option<&Object>)> =
             users.filter_map(|user| Some((inputs.live.get(user)?, desired_of(user)))).collect();
         let Some(leader) = group.first() else { return };
-        let leader = matched.desired_of(leader).unwrap_or(leader).clone();
+        let leader = self.name_of(leader, planner);
         let stages = match reconcile_kinds::exchange(&types, &users, &planner.cx) {
             Ok(stages) => stages,
             Err(refusal) => return planner.out.refusals.push(refusal),
@@ -106,13 +142,13 @@ impl Exchanges {
         let Some((node, _)) = planner.graph.add(&leader, Verb::Alter, stages) else { return };
         let mut needed: BTreeSet<Address> = BTreeSet::new();
         for address in group {
-            let name = matched.desired_of(address).unwrap_or(address);
-            planner.graph.also(name, Verb::Alter, node);
-            planner.out.touched.insert(name.clone());
+            let name = self.name_of(address, planner);
+            planner.graph.also(&name, Verb::Alter, node);
+            planner.out.touched.insert(name);
             needed.extend(desired_of(address).into_iter().flat_map(|o| o.depends_on.clone()));
         }
         planner.needs.push((node, needed));
-        for (user, _) in &self.users {
+        for user in self.users.keys() {
             planner.out.touched.insert(user.clone());
         }
     }
@@ -121,8 +157,8 @@ impl Exchanges {
     pub(crate) fn order(&self, planner: &mut Planner<'_>) {
         let matched = &planner.inputs.difference.matched;
         for (user, of) in &self.leaving {
-            let of = matched.desired_of(of).unwrap_or(of);
-            let Some(exchange) = planner.graph.first(of, Verb::Alter) else { continue };
+            let of = self.name_of(of, planner);
+            let Some(exchange) = planner.graph.first(&of, Verb::Alter) else { continue };
             let altered = matched.desired_of(user).unwrap_or(user);
             let leaves: [Option<NodeId>; 2] =
                 [planner.graph.last(user, Verb::Drop), planner.graph.last(altered, Verb::Alter)];

@@ -50,6 +50,9 @@ impl Planner<'_> {
         let mut orphans = Vec::new();
         let mut stay = Vec::new();
         for (address, users) in candidates {
+            if self.gone.contains(&address) || disturbances.is_rebuilt(&address) {
+                continue; // The model says so, or says what becomes of it.
+            }
             let Some((kind, object)) = kind(address.kind()).zip(self.inputs.live.get(&address))
             else {
                 continue;

@@ -156,6 +156,9 @@ impl Kind for ColumnKind {
         let sql = Sql::alter_table(&table, format!("DROP COLUMN {name}"));
         let mut action = Action::new(address, format!("drop column {}", address.short()), sql)
             .locking(table.clone(), LockLevel::AccessExclusive);
+        if object.get::<Column>().is_some_and(|c| c.generated.is_some()) {
+            return Ok(vec![Stage::transaction(vec![action])]); // It can be computed again.
+        }
         action.loses = Some(format!("all values of {}", address.short()));
         action.irreversible = Some("its values are gone".to_owned());
         action.guards.push(Guard {
@@ -222,6 +225,11 @@ impl Kind for ColumnKind {
                     through: object.address.clone(),
                     ..(**change).clone()
                 }))
+            }
+            Disturbance::Retyped(change)
+                if column.generated.is_some() && change.from == change.to =>
+            {
+                Reaction::Rebuild { warnings: Vec::new() }
             }
             Disturbance::Retyped(_) if column.generated.is_some() => Reaction::Refuse(format!(
                 "{} is generated from it, and PostgreSQL does not alter the type of a column that a generated column \
