@@ -17,7 +17,8 @@
 
 mod common;
 
-use common::generate::{Generated, simpler};
+use common::generate::Generated;
+use common::generate::shrink::simpler;
 use common::pair::{Failure, judge, judge_of};
 use reconcile_testkit::majors;
 use tokio::task::JoinSet;

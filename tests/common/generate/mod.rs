@@ -8,13 +8,12 @@ mod mutate;
 mod render;
 mod rng;
 mod schema;
-mod shrink;
+pub(crate) mod shrink;
 mod types;
 
 use super::pair::{Pair, Side};
 
 pub(crate) use schema::Schema;
-pub(crate) use shrink::simpler;
 
 /// What is left out of the schemas: some of `types`, `partitions`, `views`, with commas.
 const ENV_WITHOUT: &str = "RECONCILE_GENERATED_WITHOUT";
@@ -58,7 +57,6 @@ impl Generated {
     pub(crate) fn pair(&self, name: &str) -> Pair {
         let side = |schema: &Schema, which: &str| Side {
             label: format!("{name}/{which}.sql"),
-            given: String::new(),
             sql: render::sql(schema),
         };
         Pair {

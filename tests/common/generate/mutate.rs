@@ -3,8 +3,8 @@
 use super::Generated;
 use super::rng::Rng;
 use super::schema::{
-    Parting, Rule, Schema, Source, Table, add_column, add_constraint, add_index, comment, name,
-    table, view,
+    Parting, Rule, Schema, Source, Table, add_column, add_constraint, add_index, comment, table,
+    view,
 };
 use super::types::{FAMILIES, KEY};
 
@@ -39,7 +39,6 @@ pub(crate) fn mutated(before: &Schema, rng: &mut Rng, major: u32) -> Schema {
                 );
                 schema.sequence = schema.sequence.map(|_| sequence);
             }
-            5 if rng.chance(30) => schema.namespaces.push(name(rng, "more", 1)),
             _ => {
                 let at = rng.below(schema.tables.len());
                 let mut changed = schema.tables[at].clone();
@@ -230,6 +229,7 @@ fn tidy(schema: &mut Schema) {
             column.has_null &= column.nullable;
         }
         let copy = table.clone();
+        let is_unlogged = table.is_unlogged;
         let stands = |columns: &[String]| columns.iter().all(|name| copy.column(name).is_some());
         table.constraints.retain(|constraint| {
             stands(&constraint.columns)
@@ -238,6 +238,7 @@ fn tidy(schema: &mut Schema) {
                         target.path() == *table
                             && target.has_rows
                             && target.parting == Parting::Not
+                            && (!target.is_unlogged || is_unlogged)
                             && target.key().is_some_and(|found| found.name == *key)
                     }),
                     Rule::Primary | Rule::Unique { .. } | Rule::Check(..) | Rule::Exclude => true,

@@ -18,7 +18,6 @@ fn path(path: &str) -> String {
 
 /// The statements, in an order in which they can be run.
 pub(crate) fn sql(schema: &Schema) -> String {
-    // Rows come last; strings with backslashes are as they stand.
     let mut out = Vec::new();
     for namespace in schema.namespaces.iter().filter(|name| *name != "public") {
         out.push(format!("CREATE SCHEMA {}", quoted(namespace)));
@@ -49,10 +48,10 @@ pub(crate) fn sql(schema: &Schema) -> String {
         out.extend(table_sql(table));
     }
     for table in &schema.tables {
-        out.extend(table.constraints.iter().filter_map(|c| foreign(table, c)));
+        out.extend(rows(table));
     }
     for table in &schema.tables {
-        out.extend(rows(table));
+        out.extend(table.constraints.iter().filter_map(|c| foreign(table, c)));
     }
     out.extend(schema.views.iter().filter_map(|view| {
         let table = schema.tables.iter().find(|table| table.path() == view.table)?;
