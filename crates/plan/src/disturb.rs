@@ -160,8 +160,14 @@ impl Disturbances {
                 continue;
             }
             // What is changed itself does not read it any more once it is.
-            let altered = planner.altered.get(&object.address);
-            if let Some(altered) = altered.filter(|_| *by == Disturbance::Dropped) {
+            // What may, as long as it is there, says so: it makes way.
+            let altered = planner.altered.get(&object.address).filter(|_| {
+                let reaction = || {
+                    kind(object.address.kind()).map(|k| k.react(object, disturbed, by, &planner.cx))
+                };
+                *by == Disturbance::Dropped && !matches!(reaction(), Some(Reaction::Rebuild { .. }))
+            });
+            if let Some(altered) = altered {
                 self.lets_go.insert((altered.clone(), origin.clone()));
                 self.nested.insert((object.address.clone(), origin.clone()));
                 planner.out.touched.insert(object.address.clone());
@@ -215,7 +221,7 @@ impl Disturbances {
                     let warn = |text| Warning { address: Some(object.address.clone()), text };
                     planner.out.warnings.extend(warnings.into_iter().map(warn));
                     self.rebuild(planner, object, origin);
-                    if *by == Disturbance::Rebuilt {
+                    if matches!(by, Disturbance::Rebuilt | Disturbance::Dropped) {
                         self.nested.insert((object.address.clone(), address.clone()));
                     }
                     queue.push_back((object.address.clone(), Disturbance::Rebuilt, origin.clone()));
@@ -365,6 +371,12 @@ impl Disturbances {
             let drops =
                 planner.graph.last(first, Verb::Drop).zip(planner.graph.first(then, Verb::Drop));
             if let Some((a, b)) = drops {
+                planner.graph.order(a, b);
+            }
+            // What takes the place of something that goes is made once that is gone.
+            let goes = planner.graph.last(then, Verb::Create).is_none();
+            let gone = planner.graph.last(then, Verb::Drop).filter(|_| goes);
+            if let Some((a, b)) = gone.zip(planner.graph.first(first, Verb::Create)) {
                 planner.graph.order(a, b);
             }
             let makes = planner

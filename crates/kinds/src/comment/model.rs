@@ -8,7 +8,7 @@ use reconcile_yaml::{Entry, Out, Style};
 use super::Comment;
 use crate::column::{self, model::COLUMN};
 use crate::composite::model::COMPOSITE;
-use crate::constraint::model::{CHECK, FOREIGN_KEY, PRIMARY_KEY, UNIQUE};
+use crate::constraint::model::{CHECK, EXCLUSION, FOREIGN_KEY, PRIMARY_KEY, UNIQUE};
 use crate::domain::model::DOMAIN;
 use crate::domain_check::model::DOMAIN_CHECK;
 use crate::enum_type::model::ENUM;
@@ -35,6 +35,7 @@ static FIELDS: [Field; 2] = [
             &UNIQUE,
             &CHECK,
             &FOREIGN_KEY,
+            &EXCLUSION,
             &INDEX,
             &ENUM,
             &DOMAIN,

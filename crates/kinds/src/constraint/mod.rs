@@ -1,6 +1,8 @@
 //! Constraints of tables: primary keys, unique, check, foreign key and exclusion constraints.
 
 mod data;
+mod exclusion;
+mod in_place;
 pub mod model;
 mod read;
 mod sql;
@@ -17,6 +19,7 @@ use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
 use crate::inheritance::Inheritance;
+use crate::storage::{self, Settings};
 use crate::{column, table};
 
 pub use sql::definition;
@@ -42,6 +45,16 @@ pub struct Constraint {
     /// Whether an inherited constraint is the table's own besides: it stays when the parent's goes.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub local: bool,
+    /// NOT ENFORCED: it is there, and no row is held to it (18).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_enforced: bool,
+    /// Storage parameters of its index; `None` where the model does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub with: Option<Settings>,
+    /// The tablespace of its index, empty for the database's own; `None` where the model does not
+    /// say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tablespace: Option<String>,
 }
 
 /// When a deferrable constraint is checked unless told otherwise.
@@ -65,6 +78,9 @@ pub enum Rule {
         /// INCLUDE columns.
         #[serde(default)]
         include: Vec<String>,
+        /// Whether the last column is a range that must not overlap (18)
+        #[serde(default)]
+        without_overlaps: bool,
     },
     /// UNIQUE
     Unique {
@@ -76,6 +92,9 @@ pub enum Rule {
         /// NULLS NOT DISTINCT (15)
         #[serde(default)]
         nulls_not_distinct: bool,
+        /// Whether the last column is a range that must not overlap (18)
+        #[serde(default)]
+        without_overlaps: bool,
     },
     /// CHECK
     Check {
@@ -103,10 +122,13 @@ pub enum Rule {
         /// MATCH FULL
         #[serde(default)]
         match_full: bool,
+        /// Whether the last columns are ranges that have to be covered: PERIOD (18)
+        #[serde(default)]
+        period: bool,
     },
-    /// EXCLUDE and whatever else only the server can spell: `pg_get_constraintdef`.
+    /// EXCLUDE
     Other {
-        /// The definition.
+        /// The definition as `pg_get_constraintdef` writes it, or in its manner.
         definition: String,
     },
 }
@@ -144,7 +166,24 @@ impl ReferentialAction {
 impl Constraint {
     /// A valid constraint that is not deferrable.
     pub fn new(rule: Rule) -> Self {
-        Self { rule, deferrable: None, validated: true, inherited: false, local: false }
+        Self {
+            rule,
+            deferrable: None,
+            validated: true,
+            inherited: false,
+            local: false,
+            not_enforced: false,
+            with: None,
+            tablespace: None,
+        }
+    }
+
+    /// Whether it stands on an index of its own.
+    pub fn has_index(&self) -> bool {
+        match self.rule {
+            Rule::PrimaryKey { .. } | Rule::Unique { .. } | Rule::Other { .. } => true,
+            Rule::Check { .. } | Rule::ForeignKey { .. } => false,
+        }
     }
 
     /// Whether it is a check.
@@ -165,18 +204,29 @@ pub(crate) fn table_of(address: &Address) -> Address {
 
 impl Definition for Constraint {
     fn properties(&self) -> Vec<Property> {
-        let Self { rule, deferrable, validated, inherited: _, local: _ } = self;
+        let Self {
+            rule,
+            deferrable,
+            validated,
+            inherited: _,
+            local: _,
+            not_enforced,
+            with,
+            tablespace,
+        } = self;
         let mut out = match rule {
-            Rule::PrimaryKey { columns, include } => vec![
+            Rule::PrimaryKey { columns, include, without_overlaps } => vec![
                 Property::new("rule", "primary key"),
                 Property::new("columns", Value::words(columns)),
                 Property::new("include", Value::words(include)),
+                Property::new("without_overlaps", *without_overlaps),
             ],
-            Rule::Unique { columns, include, nulls_not_distinct } => vec![
+            Rule::Unique { columns, include, nulls_not_distinct, without_overlaps } => vec![
                 Property::new("rule", "unique"),
                 Property::new("columns", Value::words(columns)),
                 Property::new("include", Value::words(include)),
                 Property::new("nulls_not_distinct", *nulls_not_distinct),
+                Property::new("without_overlaps", *without_overlaps),
             ],
             Rule::Check { expression, no_inherit } => vec![
                 Property::new("rule", "check"),
@@ -191,6 +241,7 @@ impl Definition for Constraint {
                 on_delete,
                 set_columns,
                 match_full,
+                period,
             } => vec![
                 Property::new("rule", "foreign key"),
                 Property::new("columns", Value::words(columns)),
@@ -200,8 +251,9 @@ impl Definition for Constraint {
                 Property::new("on_delete", on_delete.sql()),
                 Property::new("set_columns", Value::words(set_columns)),
                 Property::new("match_full", *match_full),
+                Property::new("period", *period),
             ],
-            Rule::Other { definition } => vec![Property::new("definition", definition.as_str())],
+            Rule::Other { definition } => exclusion::properties(definition),
         };
         out.push(Property::new(
             "deferrable",
@@ -210,7 +262,16 @@ impl Definition for Constraint {
                 Deferred::InitiallyDeferred => "initially deferred",
             })),
         ));
-        out.push(Property::state("validated", *validated));
+        out.push(Property::new("not_enforced", *not_enforced));
+        // Nobody asks the rows about what is not enforced.
+        let valid = if *not_enforced { Value::Unstated } else { Value::Flag(*validated) };
+        out.push(Property::state("validated", valid));
+        if self.has_index() {
+            let with = with.as_ref().map_or(Value::Unstated, storage::value);
+            out.push(Property::state("with", with));
+            let tablespace = tablespace.clone().map_or(Value::Unstated, Value::Text);
+            out.push(Property::state("tablespace", tablespace));
+        }
         out
     }
 
@@ -229,7 +290,8 @@ impl Definition for Constraint {
     }
 
     fn scope(&self, address: &Address, catalogs: &[&Catalog]) -> Option<Scope> {
-        matches!(self.rule, Rule::Check { .. }).then(|| table::scope(&table_of(address), catalogs))
+        matches!(self.rule, Rule::Check { .. } | Rule::Other { .. })
+            .then(|| table::scope(&table_of(address), catalogs))
     }
 
     fn retyped(&self, address: &Address, retypes: &Retypes) -> Option<Arc<dyn Definition>> {
@@ -242,6 +304,15 @@ impl Definition for Constraint {
             Rule::PrimaryKey { .. } | Rule::Unique { .. } | Rule::ForeignKey { .. } => return None,
         };
         Some(Arc::new(Self { rule, ..self.clone() }))
+    }
+
+    fn completed(&self) -> Option<Arc<dyn Definition>> {
+        let open = self.with.is_none() || self.tablespace.is_none();
+        (open && self.has_index()).then(|| {
+            let with = Some(self.with.clone().unwrap_or_default());
+            let tablespace = Some(self.tablespace.clone().unwrap_or_default());
+            Arc::new(Self { with, tablespace, ..self.clone() }) as Arc<dyn Definition>
+        })
     }
 
     fn known_by_definition(&self) -> bool {

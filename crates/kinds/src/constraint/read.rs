@@ -9,6 +9,7 @@ use super::{Constraint, Deferred, ReferentialAction, Rule};
 use crate::read::{
     ObjectId, ReadError, Reader, Row, flag, id, parsed, required, user_relation, words,
 };
+use crate::storage;
 use crate::table::Table;
 
 pub(super) fn query(version: ServerVersion) -> String {
@@ -28,17 +29,21 @@ pub(super) fn query(version: ServerVersion) -> String {
     } else {
         ("false".to_owned(), "NULL".to_owned())
     };
+    let (enforced, period) =
+        if version.at_least(18) { ("con.conenforced", "con.conperiod") } else { ("true", "false") };
     format!(
         "SELECT 'constraint' AS kind, con.oid, n.nspname, c.relname, con.conname, con.contype, con.condeferrable, \
          con.condeferred, con.convalidated, con.connoinherit, con.coninhcount > 0 OR con.conparentid <> 0 AS inherited, con.conislocal AS local, \
          {columns} AS columns, CASE WHEN con.contype IN ('p', 'u') THEN {include} END AS include, {nulls} AS nulls_not_distinct, \
-         CASE WHEN con.contype IN ('p', 'u', 'x') THEN con.conindid END AS conindid, \
+         CASE WHEN con.contype IN ('p', 'u', 'x') THEN con.conindid END AS conindid, NOT {enforced} AS not_enforced, \
+         {period} AS period, array_to_json(x.reloptions)::text AS options, coalesce(sp.spcname, '') AS tablespace, \
          fn.nspname AS ref_namespace, fc.relname AS ref_name, CASE WHEN con.contype = 'f' THEN {referenced} END AS referenced, \
          con.confupdtype, con.confdeltype, con.confmatchtype = 'f' AS match_full, {set_columns} AS set_columns, \
          CASE WHEN con.contype = 'c' THEN pg_get_expr(con.conbin, con.conrelid) END AS expression, \
          CASE WHEN con.contype = 'x' THEN pg_get_constraintdef(con.oid) END AS definition \
          FROM pg_constraint con JOIN pg_class c ON c.oid = con.conrelid JOIN pg_namespace n ON n.oid = c.relnamespace \
-         LEFT JOIN pg_index i ON i.indexrelid = con.conindid \
+         LEFT JOIN pg_index i ON i.indexrelid = con.conindid LEFT JOIN pg_class x ON x.oid = con.conindid \
+         LEFT JOIN pg_tablespace sp ON sp.oid = x.reltablespace \
          LEFT JOIN pg_class fc ON fc.oid = con.confrelid LEFT JOIN pg_namespace fn ON fn.oid = fc.relnamespace \
          WHERE con.contype IN ('p', 'u', 'c', 'f', 'x') AND {user}"
     )
@@ -46,8 +51,14 @@ pub(super) fn query(version: ServerVersion) -> String {
 
 pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
     let table = Table::address(&QName::new(required(row, "nspname")?, required(row, "relname")?));
+    let rule = rule(row)?;
+    let has_index = !matches!(rule, Rule::Check { .. } | Rule::ForeignKey { .. });
+    let with = storage::from_options(&words(row, "options")?);
     let constraint = Constraint {
-        rule: rule(row)?,
+        with: has_index.then_some(with),
+        tablespace: has_index.then(|| row.get("tablespace").unwrap_or_default().to_owned()),
+        not_enforced: flag(row, "not_enforced"),
+        rule,
         deferrable: flag(row, "condeferrable").then(|| {
             if flag(row, "condeferred") {
                 Deferred::InitiallyDeferred
@@ -73,11 +84,16 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
 fn rule(row: &dyn Row) -> Result<Rule, ReadError> {
     let columns = words(row, "columns")?;
     Ok(match required(row, "contype")? {
-        "p" => Rule::PrimaryKey { columns, include: words(row, "include")? },
+        "p" => Rule::PrimaryKey {
+            columns,
+            include: words(row, "include")?,
+            without_overlaps: flag(row, "period"),
+        },
         "u" => Rule::Unique {
             columns,
             include: words(row, "include")?,
             nulls_not_distinct: flag(row, "nulls_not_distinct"),
+            without_overlaps: flag(row, "period"),
         },
         "c" => Rule::Check {
             expression: required(row, "expression")?.to_owned(),
@@ -91,6 +107,7 @@ fn rule(row: &dyn Row) -> Result<Rule, ReadError> {
             on_delete: action(required(row, "confdeltype")?),
             set_columns: words(row, "set_columns")?,
             match_full: flag(row, "match_full"),
+            period: flag(row, "period"),
         },
         _ => Rule::Other { definition: required(row, "definition")?.to_owned() },
     })

@@ -7,7 +7,7 @@ use reconcile_sql::ident::fit;
 use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::target::Target;
-use super::{Constraint, NAME, Rule, data, definition, read, table_of};
+use super::{Constraint, NAME, Rule, data, definition, in_place, read, table_of};
 use crate::column;
 use crate::gate::{Gap, GateCx};
 use crate::model::ModelPart;
@@ -83,11 +83,13 @@ impl Kind for ConstraintKind {
     fn create(&self, object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let target = Target::of(object)?;
         let table = table_of(target.address);
-        if target.rule.inherited || (cx.is_new(&table) && is_inline(target.rule)) {
+        if comes_from_parent(target.rule, &table, cx)
+            || (cx.is_new(&table) && is_inline(target.rule))
+        {
             return Ok(Vec::new());
         }
         let work = if cx.is_new(&table) { Work::Catalog } else { Work::Scan(target.table.clone()) };
-        let mut at_once = if target.rule.validated {
+        let mut at_once = if target.rule.validated || target.rule.not_enforced {
             let mut add = target.add(work);
             add.preflights = data::violations(target.address, target.rule, cx);
             add
@@ -98,7 +100,10 @@ impl Kind for ConstraintKind {
         if cx.is_rewritten(&table) && !matches!(target.rule.rule, Rule::ForeignKey { .. }) {
             return Ok(vec![Stage::with(&table, vec![at_once.working(Work::Catalog)])]);
         }
-        if how == How::Within || cx.is_new(&table) {
+        if target.rule.not_enforced {
+            at_once = at_once.working(Work::Catalog);
+        }
+        if how == How::Within || cx.is_new(&table) || target.rule.not_enforced {
             return Ok(vec![Stage::transaction(vec![at_once])]);
         }
         let preflights = std::mem::take(&mut at_once.preflights);
@@ -116,7 +121,10 @@ impl Kind for ConstraintKind {
                 }
                 Ok(stages)
             }
-            Rule::PrimaryKey { .. } | Rule::Unique { .. } if !is_partitioned(&table, cx) => {
+            Rule::PrimaryKey { without_overlaps: false, .. }
+            | Rule::Unique { without_overlaps: false, .. }
+                if !is_partitioned(&table, cx) =>
+            {
                 let name = fit(target.address.name(), SUCCESSOR);
                 let mut stages: Vec<Stage> =
                     clear_leftover(&target, &name, cx).into_iter().collect();
@@ -137,10 +145,13 @@ impl Kind for ConstraintKind {
 
     fn drop(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let target = Target::of(object)?;
-        if target.rule.inherited {
+        let table = table_of(target.address);
+        if target.rule.inherited
+            && !target.rule.local
+            && crate::inheritance::stays(&table, cx.live, cx.desired)
+        {
             return Ok(Vec::new());
         }
-        let table = table_of(target.address);
         let actions = vec![target.drop(target.address.name())];
         // The name is free for another one only in the transaction that makes that one.
         Ok(vec![if cx.is_rewritten(&table) {
@@ -150,15 +161,28 @@ impl Kind for ConstraintKind {
         }])
     }
 
-    fn replacement(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Replacement {
-        let proven = change.properties.iter().all(|p| p.name == "validated");
-        if proven { Replacement::None } else { Replacement::Replaced }
+    /// A key that foreign keys refer to is dropped and made again with them in one transaction.
+    fn replacement(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Replacement {
+        let Some(constraint) = change.desired.get::<Constraint>() else { return Replacement::None };
+        if in_place::is_enough(change, constraint, cx) {
+            return Replacement::None;
+        }
+        let referred = cx.live.dependents(&change.live.address).next().is_some();
+        let of_parent = change.live.get::<Constraint>().is_some_and(|c| c.inherited);
+        if constraint.has_index() && referred && !of_parent {
+            Replacement::Rebuilt
+        } else {
+            Replacement::Replaced
+        }
     }
 
     fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let target = Target::of(change.desired)?;
         let name = target.address.name();
-        if change.live.get::<Constraint>().is_some_and(|c| c.inherited) {
+        let table = table_of(target.address);
+        if change.live.get::<Constraint>().is_some_and(|c| c.inherited)
+            && crate::inheritance::stays(&table, cx.live, cx.desired)
+        {
             if follows_parent(change, cx) {
                 return Ok(Vec::new());
             }
@@ -167,17 +191,19 @@ impl Kind for ConstraintKind {
                 "it comes from a parent table; change it there",
             ));
         }
-        if change.properties.iter().all(|p| p.name == "validated") {
-            return Ok(if target.rule.validated {
-                let mut validate = target.validate(name);
-                validate.preflights = data::violations(target.address, target.rule, cx);
-                vec![Stage::transaction(vec![validate])]
-            } else {
-                Vec::new() // A validated constraint is more than one that is not.
-            });
+        if in_place::is_enough(change, target.rule, cx) {
+            return Ok(in_place::stages(&target, change, cx));
         }
-        let table = table_of(target.address);
         let old = Target::of(change.live)?;
+        if target.rule.not_enforced || !target.rule.validated {
+            // It never asks the rows that are there: nothing has to be proven before.
+            let add = if target.rule.not_enforced {
+                target.add(Work::Catalog)
+            } else {
+                target.add_not_valid(name)
+            };
+            return Ok(vec![Stage::transaction(vec![old.drop(name), add])]);
+        }
         let preflights = data::violations(target.address, target.rule, cx);
         if cx.is_rewritten(&table) {
             let mut add = target.add(Work::Catalog);
@@ -195,14 +221,10 @@ impl Kind for ConstraintKind {
                     Stage::transaction(vec![old.drop(name), target.rename(&successor, name)]),
                 ])
             }
-            Rule::PrimaryKey { .. } | Rule::Unique { .. } if !is_partitioned(&table, cx) => {
-                if let Some(user) = cx.live.dependents(&change.live.address).next() {
-                    let reason = format!(
-                        "{} refers to it; drop that first, or give the new key another name",
-                        user.address
-                    );
-                    return Err(Refusal::new(target.address, reason));
-                }
+            Rule::PrimaryKey { without_overlaps: false, .. }
+            | Rule::Unique { without_overlaps: false, .. }
+                if !is_partitioned(&table, cx) =>
+            {
                 let mut stages: Vec<Stage> =
                     clear_leftover(&target, &successor, cx).into_iter().collect();
                 stages.extend(target.build_index(&successor));
@@ -253,13 +275,25 @@ impl Kind for ConstraintKind {
         cx: &Cx<'_>,
     ) -> Reaction {
         let Some(constraint) = object.get::<Constraint>() else { return Reaction::Keep };
+        // A foreign key that stays, or shall refer to something else, makes way and comes back.
+        let wanted = cx.desired.contains(&object.address);
         match (by, &constraint.rule) {
+            (Disturbance::Dropped, Rule::ForeignKey { .. })
+                if wanted
+                    && !constraint.inherited
+                    && table_of(&object.address) != disturbed.address =>
+            {
+                Reaction::Rebuild { warnings: Vec::new() }
+            }
             (Disturbance::Dropped, Rule::ForeignKey { .. })
                 if table_of(&object.address) != table_of(&disturbed.address) =>
             {
                 Reaction::Refuse(format!("{} refers to {}", object.address, disturbed.address))
             }
             (Disturbance::Dropped, _) => Reaction::Goes,
+            (Disturbance::Rebuilt, _) if constraint.inherited && !constraint.local => {
+                Reaction::Goes
+            }
             (Disturbance::Rebuilt, _) => Reaction::Rebuild { warnings: Vec::new() },
             (Disturbance::Retyped(_), _) if constraint.inherited => Reaction::Goes,
             (Disturbance::Retyped(_), Rule::Other { .. })
@@ -303,6 +337,15 @@ impl Kind for ConstraintKind {
             (Disturbance::Retyped(_), _) => Reaction::Keep,
         }
     }
+}
+
+/// Whether a constraint is made by its parent's statement, or by the one that makes its table a
+/// child; a check has to be there before that.
+fn comes_from_parent(constraint: &Constraint, table: &Address, cx: &Cx<'_>) -> bool {
+    constraint.inherited
+        && (!constraint.is_check()
+            || cx.is_new(table)
+            || crate::inheritance::stays(table, cx.live, cx.desired))
 }
 
 fn is_foreign_key(constraint: &Constraint) -> bool {

@@ -6,6 +6,7 @@ use reconcile_sql::{LockLevel, QName, quote_ident};
 use super::sql::list;
 use super::{Constraint, Deferred, Rule, definition};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
+use crate::storage;
 use crate::table::relation;
 
 /// A constraint under a name, on its table.
@@ -83,26 +84,31 @@ impl<'a> Target<'a> {
             Rule::Unique { .. } => "unique constraint",
             Rule::Check { .. } => "check",
             Rule::ForeignKey { .. } => "foreign key",
-            Rule::Other { .. } => "constraint",
+            Rule::Other { .. } => "exclusion constraint",
         }
     }
 
     /// The unique index that a key is made from without stopping writers, built under `name`.
     pub(super) fn build_index(&self, name: &str) -> Option<Stage> {
         let (columns, include, nulls) = match &self.rule.rule {
-            Rule::PrimaryKey { columns, include } => (columns, include, ""),
-            Rule::Unique { columns, include, nulls_not_distinct } => {
+            Rule::PrimaryKey { columns, include, without_overlaps: false } => {
+                (columns, include, "")
+            }
+            Rule::Unique { columns, include, nulls_not_distinct, without_overlaps: false } => {
                 (columns, include, if *nulls_not_distinct { " NULLS NOT DISTINCT" } else { "" })
             }
             _ => return None,
         };
         let include =
             if include.is_empty() { String::new() } else { format!(" INCLUDE {}", list(include)) };
+        let space = self.rule.tablespace.as_deref().filter(|space| !space.is_empty());
+        let space = space.map_or_else(String::new, |s| format!(" TABLESPACE {}", quote_ident(s)));
         let sql = format!(
-            "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{include}{nulls}",
+            "CREATE UNIQUE INDEX CONCURRENTLY {} ON {} {}{include}{nulls}{}{space}",
             quote_ident(name),
             self.table,
-            list(columns)
+            list(columns),
+            self.rule.with.as_ref().map(storage::with).unwrap_or_default(),
         );
         let summary =
             format!("build the index of {} beside readers and writers", self.address.name());

@@ -97,6 +97,37 @@ fn brackets(source: &str) -> Option<Fault> {
     at(first, format!("`{}` is not closed", first.text), "it opens here", BALANCE)
 }
 
+/// An expression without the parentheses around the whole of it, which the server writes and
+/// nobody reads.
+pub fn unwrapped(source: &str) -> &str {
+    let mut text = source.trim();
+    loop {
+        let tokens = significant(text);
+        let [first, .., last] = tokens.as_slice() else { return text };
+        if !first.is("(") || !last.is(")") || tokens.len() < 3 {
+            return text;
+        }
+        let mut depth = 0_i32;
+        let closed = tokens.iter().position(|token| {
+            depth += i32::from(token.is("(")) - i32::from(token.is(")"));
+            depth == 0
+        });
+        // A list in parentheses is a row, and a query needs them.
+        let inner = &tokens[1..tokens.len() - 1];
+        let mut depth = 0_i32;
+        let list = inner.iter().any(|token| {
+            depth += i32::from(matches!(token.text, "(" | "["))
+                - i32::from(matches!(token.text, ")" | "]"));
+            depth == 0 && token.is(",")
+        });
+        let query = ["select", "with", "values"].iter().any(|word| inner[0].is(word));
+        if closed != Some(tokens.len() - 1) || list || query {
+            return text;
+        }
+        text = text[first.start + 1..last.start].trim();
+    }
+}
+
 /// The columns that an expression names, each once, in the order of `columns`.
 pub fn columns_in<'c>(source: &str, table: &str, columns: &'c [String]) -> Vec<&'c String> {
     let tokens = significant(source);
@@ -129,6 +160,15 @@ mod tests {
         assert_eq!(shown("a > 1; DROP TABLE t"), Some(";".to_owned()));
         assert_eq!(shown("  "), Some("  ".to_owned()));
         assert_eq!(shown("a = '--' /* x */"), None);
+    }
+
+    #[test]
+    fn takes_off_only_what_says_nothing() {
+        assert_eq!(unwrapped("((a > 0))"), "a > 0");
+        assert_eq!(unwrapped("((a > 0) AND (b > 0))"), "(a > 0) AND (b > 0)");
+        assert_eq!(unwrapped("(a > 0) AND (b > 0)"), "(a > 0) AND (b > 0)");
+        assert_eq!(unwrapped("((a, b))"), "(a, b)");
+        assert_eq!(unwrapped("(SELECT 1)"), "(SELECT 1)");
     }
 
     #[test]

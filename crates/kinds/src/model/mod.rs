@@ -17,7 +17,7 @@ use reconcile_catalog::{Address, Object};
 use reconcile_sql::QName;
 use reconcile_yaml::{Entry, Node};
 
-pub use expression::columns_in;
+pub use expression::{columns_in, unwrapped};
 pub use field::{Field, Form, Shape};
 pub use names::{joined, object_name};
 pub use reader::{At, Item, ModelReader, Reading, read};

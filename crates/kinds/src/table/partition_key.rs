@@ -48,22 +48,25 @@ pub(crate) fn split(text: &str, tokens: &[Token<'_>], end: usize) -> Vec<String>
 /// A key as a value to compare: each element is an expression of its own.
 pub(super) fn value(text: &str) -> Value {
     let Some(Key { strategy, elements }) = parse(text) else { return Value::from(text) };
-    let elements = elements.into_iter().map(|element| {
-        // With an operator class behind it, an element is no expression any more.
-        let tokens = significant(&element);
-        let two_words = tokens.windows(2).any(|pair| {
-            pair[1].ident().is_some()
-                && !pair[1].is("collate")
-                && !pair[0].is("collate")
-                && (pair[0].ident().is_some() || pair[0].is(")"))
-        });
-        if two_words {
-            Value::Text(reconcile_sql::spelling::key(&element))
-        } else {
-            Value::Expression(Expression::new(element))
-        }
-    });
+    let elements = elements.iter().map(|text| element(text));
     Value::List(std::iter::once(Value::Text(strategy)).chain(elements).collect())
+}
+
+/// An element of a key as a value to compare. With an operator class behind it, it is no expression
+/// any more.
+pub(crate) fn element(text: &str) -> Value {
+    let tokens = significant(text);
+    let two_words = tokens.windows(2).any(|pair| {
+        pair[1].ident().is_some()
+            && !pair[1].is("collate")
+            && !pair[0].is("collate")
+            && (pair[0].ident().is_some() || pair[0].is(")"))
+    });
+    if two_words {
+        Value::Text(reconcile_sql::spelling::key(text))
+    } else {
+        Value::Expression(Expression::new(text))
+    }
 }
 
 #[cfg(test)]

@@ -18,9 +18,10 @@ use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
 pub struct TableKind;
 
 /// Whether a constraint of a new table stands in its CREATE TABLE. Foreign keys do not: they lock
-/// the referenced table too.
+/// the referenced table too. NOT VALID is ignored there, because there are no rows.
 pub(crate) fn is_inline(constraint: &Constraint) -> bool {
-    !matches!(constraint.rule, Rule::ForeignKey { .. })
+    let stated_valid = constraint.validated || constraint.not_enforced;
+    !matches!(constraint.rule, Rule::ForeignKey { .. }) && stated_valid
 }
 
 impl Kind for TableKind {
@@ -69,7 +70,7 @@ impl Kind for TableKind {
         create::create(object, cx)
     }
 
-    fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+    fn drop(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
         let name = relation(address);
         let sql = Sql::Statement(format!("DROP TABLE {name}"));
@@ -82,7 +83,9 @@ impl Kind for TableKind {
             complaint: format!("rows of {name} would be lost"),
             lifted_by: Some("--allow-data-loss"),
         });
-        Ok(vec![Stage::transaction(vec![action])])
+        let mut actions = entangled(address, cx);
+        actions.push(action);
+        Ok(vec![Stage::transaction(actions)])
     }
 
     fn alter(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
@@ -139,4 +142,44 @@ impl Kind for TableKind {
             Disturbance::Retyped(_) | Disturbance::Rebuilt => Reaction::Keep,
         }
     }
+}
+
+/// The tables that the foreign keys of a table refer to, with the foreign keys.
+fn referred(table: &Address, cx: &Cx<'_>) -> Vec<(Address, Address)> {
+    let keys = cx.live.children(table).filter_map(|o| match &o.get::<Constraint>()?.rule {
+        Rule::ForeignKey { references, .. } => {
+            Some((o.address.clone(), Table::address(references)))
+        }
+        _ => None,
+    });
+    keys.filter(|(_, to)| to != table).collect()
+}
+
+/// Tables that go and refer to each other in a circle cannot go one after the other: the foreign
+/// keys of the others go first. Whichever table is first does it.
+fn entangled(table: &Address, cx: &Cx<'_>) -> Vec<Action> {
+    let goes = |address: &Address| !cx.desired.contains(address);
+    let mut reached: Vec<Address> = vec![table.clone()];
+    let mut at = 0;
+    while let Some(next) = reached.get(at).cloned() {
+        at += 1;
+        for (_, to) in referred(&next, cx) {
+            if goes(&to) && !reached.contains(&to) {
+                reached.push(to);
+            }
+        }
+    }
+    let back = reached.iter().skip(1).flat_map(|other| {
+        referred(other, cx).into_iter().filter(|(_, to)| to == table).map(|(key, _)| key)
+    });
+    back.map(|key| {
+        let name = relation(&key);
+        let summary = format!("drop foreign key {} of a table that goes too", key.name());
+        let clause = format!("DROP CONSTRAINT IF EXISTS {}", quote_ident(key.name()));
+        let sql = Sql::Statement(format!("ALTER TABLE IF EXISTS {name} {clause}"));
+        Action::new(&key, summary, sql)
+            .locking(name, LockLevel::AccessExclusive)
+            .locking(relation(table), LockLevel::AccessExclusive)
+    })
+    .collect()
 }

@@ -1,5 +1,6 @@
 //! `primary_key:`, `unique:`, `checks:` and `foreign_keys:` in a table.
 
+mod exclusion;
 mod reference;
 mod write;
 
@@ -16,6 +17,7 @@ use crate::column::Column;
 use crate::model::{
     At, Field, Form, Item, ModelPart, ModelReader, Shape, WriteCx, Written, columns_in, joined,
 };
+use crate::storage;
 use crate::table::model::TABLE;
 
 /// A primary key in a model.
@@ -30,12 +32,15 @@ pub static CHECK: Form = Form::new("check", "a check");
 /// A foreign key in a model.
 pub static FOREIGN_KEY: Form = Form::new("foreign_key", "a foreign key");
 
+/// An exclusion constraint in a model.
+pub static EXCLUSION: Form = Form::new("exclusion", "an exclusion constraint");
+
 /// Constraints in a model.
 pub struct ConstraintModel;
 
-static ALL: [&Form; 4] = [&PRIMARY_KEY, &UNIQUE, &CHECK, &FOREIGN_KEY];
+static ALL: [&Form; 5] = [&PRIMARY_KEY, &UNIQUE, &CHECK, &FOREIGN_KEY, &EXCLUSION];
 
-static FIELDS: [Field; 19] = [
+static FIELDS: [Field; 29] = [
     Field::section(
         &[&TABLE],
         "primary_key",
@@ -61,10 +66,71 @@ static FIELDS: [Field; 19] = [
         "Foreign keys: by name or as a list.",
     )
     .late(),
+    Field::section(
+        &[&TABLE],
+        "exclusions",
+        Shape::Named(&Shape::Object(&EXCLUSION)),
+        "Exclusion constraints: by name or as a list.",
+    ),
+    Field::new(
+        &[&EXCLUSION],
+        "elements",
+        Shape::List(&Shape::Text),
+        "What is compared and with which operator: [room WITH =, during WITH &&].",
+    )
+    .required(),
+    Field::new(
+        &[&EXCLUSION],
+        "using",
+        Shape::Name,
+        "The access method of its index; btree if left out.",
+    ),
+    Field::new(
+        &[&EXCLUSION],
+        "where",
+        Shape::Text,
+        "The SQL condition of the rows that it is about.",
+    ),
+    Field::new(
+        &[&PRIMARY_KEY, &UNIQUE, &EXCLUSION],
+        "with",
+        Shape::Settings,
+        "Storage parameters of its index: {fillfactor: 70}.",
+    ),
+    Field::new(
+        &[&PRIMARY_KEY, &UNIQUE, &EXCLUSION],
+        "tablespace",
+        Shape::Name,
+        "The tablespace of its index, if not the database's own.",
+    ),
+    Field::new(
+        &[&PRIMARY_KEY, &UNIQUE],
+        "without_overlaps",
+        Shape::Flag,
+        "Whether its last column is a range that must not overlap (PostgreSQL 18).",
+    ),
+    Field::new(
+        &[&FOREIGN_KEY],
+        "period",
+        Shape::Flag,
+        "Whether its last columns are ranges that have to be covered (PostgreSQL 18).",
+    ),
+    Field::new(
+        &[&CHECK, &FOREIGN_KEY],
+        "not_enforced",
+        Shape::Flag,
+        "Whether no row is held to it (PostgreSQL 18).",
+    ),
+    Field::new(
+        &[&CHECK, &FOREIGN_KEY],
+        "not_valid",
+        Shape::Flag,
+        "Whether the rows that were there before need not satisfy it.",
+    ),
     Field::new(&[&PRIMARY_KEY, &UNIQUE], "columns", Shape::Names, "Its columns in order.")
         .required(),
     Field::new(
-        &[&PRIMARY_KEY, &UNIQUE],
+        &[&PRIMARY_KEY, &UNIQUE, &EXCLUSION],
         "include",
         Shape::Names,
         "Further columns of its index (INCLUDE).",
@@ -110,7 +176,7 @@ static FIELDS: [Field; 19] = [
         "Whether a key that is null in part is let through (simple) or not (full).",
     ),
     Field::new(
-        &[&PRIMARY_KEY, &UNIQUE, &FOREIGN_KEY],
+        &[&PRIMARY_KEY, &UNIQUE, &FOREIGN_KEY, &EXCLUSION],
         "deferrable",
         Shape::Word(&["initially immediate", "initially deferred"]),
         "That it can be checked at the end of the transaction, and whether it is unless told otherwise.",
@@ -148,6 +214,7 @@ impl ModelPart for ConstraintModel {
         let form = match field.name {
             "unique" => &UNIQUE,
             "checks" => &CHECK,
+            "exclusions" => &EXCLUSION,
             _ => &FOREIGN_KEY,
         };
         for item in reader.items(node) {
@@ -196,6 +263,7 @@ impl<'a> Draft<'_, 'a> {
         let read = match form.name {
             "check" => self.check(reader),
             "foreign_key" => self.foreign_key(reader),
+            "exclusion" => self.exclusion(reader),
             _ => self.key(reader),
         };
         let Some(Read { rule, depends_on, name2, label }) = read else { return };
@@ -209,7 +277,18 @@ impl<'a> Draft<'_, 'a> {
                 "initially deferred" => Some(Deferred::InitiallyDeferred),
                 _ => None,
             });
-        let has_index = matches!(constraint.rule, Rule::PrimaryKey { .. } | Rule::Unique { .. });
+        let flag = |key: &str| item.node.get(key).and_then(Node::flag).unwrap_or(false);
+        constraint.not_enforced = flag("not_enforced");
+        constraint.validated = !flag("not_valid");
+        constraint.with = item.node.get("with").map(storage::from_node);
+        constraint.tablespace = item.node.get("tablespace").and_then(|n| reader.name_of(n));
+        let has_index = constraint.has_index();
+        let text = match &constraint.rule {
+            Rule::Check { expression: text, .. } | Rule::Other { definition: text } => {
+                Some(text.clone())
+            }
+            Rule::PrimaryKey { .. } | Rule::Unique { .. } | Rule::ForeignKey { .. } => None,
+        };
         let address = Constraint::address(table, &name);
         let mut object = Object::new(address.clone(), Some((*table).clone()), Arc::new(constraint));
         object.depends_on = depends_on;
@@ -217,6 +296,9 @@ impl<'a> Draft<'_, 'a> {
         object.renamed_from = reader.renamed_from(item.node);
         if !reader.declare(object, item.span) {
             return;
+        }
+        if let Some(text) = text {
+            reader.mention(&address, &text);
         }
         let name = QName::new(table.namespace(), name);
         if has_index {
@@ -265,16 +347,17 @@ impl<'a> Draft<'_, 'a> {
         let all: Vec<String> = columns.iter().chain(&include).cloned().collect();
         let depends_on = self.on(&all);
         let flag = |key: &str| node.get(key).and_then(Node::flag).unwrap_or(false);
+        let without_overlaps = flag("without_overlaps");
         Some(if self.form.name == PRIMARY_KEY.name {
             Read {
-                rule: Rule::PrimaryKey { columns, include },
+                rule: Rule::PrimaryKey { columns, include, without_overlaps },
                 depends_on,
                 name2: None,
                 label: "pkey",
             }
         } else {
             let nulls_not_distinct = flag("nulls_not_distinct");
-            let rule = Rule::Unique { columns, include, nulls_not_distinct };
+            let rule = Rule::Unique { columns, include, nulls_not_distinct, without_overlaps };
             Read { rule, depends_on, name2: Some(joined(&all)), label: "key" }
         })
     }

@@ -83,6 +83,7 @@ impl Draft<'_, '_> {
             on_delete,
             set_columns,
             match_full: node.get("match").and_then(Node::text) == Some("full"),
+            period: node.get("period").and_then(Node::flag).unwrap_or(false),
         };
         Some(Read { rule, depends_on, name2, label: "fkey" })
     }
