@@ -58,6 +58,7 @@ impl Generated {
         let side = |schema: &Schema, which: &str| Side {
             label: format!("{name}/{which}.sql"),
             sql: render::sql(schema),
+            given: String::new(),
         };
         Pair {
             name: name.to_owned(),
