@@ -3,6 +3,8 @@
 mod reference;
 mod write;
 
+pub(crate) use reference::reference;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
