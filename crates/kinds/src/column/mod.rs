@@ -1,6 +1,7 @@
 //! Columns of tables.
 
 mod alter;
+mod builtin_casts;
 mod casts;
 mod create;
 pub(crate) mod data;

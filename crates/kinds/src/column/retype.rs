@@ -61,7 +61,9 @@ impl Steps<'_> {
         }
         // The default keeps a cast to the old type unless it is taken away before.
         let mut actions = Vec::new();
-        let taken_away = using.is_some() && self.any_default();
+        // A literal in it has the type's name, which a fresh column's has too.
+        let renewed = from.name != to.name || from.namespace != to.namespace || using.is_some();
+        let taken_away = renewed && self.any_default();
         if taken_away {
             actions.push(self.clause(
                 "DROP DEFAULT",
@@ -70,7 +72,7 @@ impl Steps<'_> {
         }
         actions.push(retype);
         match &self.desired.default {
-            Some(default) if using.is_some() || self.change.of("default").is_some() => {
+            Some(default) if renewed || self.change.of("default").is_some() => {
                 actions.extend(self.set_default(Some(default), &self.address.short()));
             }
             None if taken_away => actions.extend(self.heirs_defaults(None)),
