@@ -60,7 +60,6 @@ impl Generated {
             label: format!("{name}/{which}.sql"),
             given: String::new(),
             sql: render::sql(schema),
-            given: String::new(),
         };
         Pair {
             name: name.to_owned(),
