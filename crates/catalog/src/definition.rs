@@ -124,6 +124,9 @@ impl Property {
 pub enum Value {
     /// The model does not speak of it: equal to everything.
     Unstated,
+    /// The model does not speak of it: equal to everything, but where the model is complete it is
+    /// PostgreSQL's own choice, which this is.
+    Usual(Box<Self>),
     /// There is none.
     None,
     /// Yes or no.
@@ -188,6 +191,7 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unstated => f.write_str("(not stated)"),
+            Self::Usual(value) => write!(f, "{value}"),
             Self::None => f.write_str("none"),
             Self::Flag(yes) => f.write_str(if *yes { "yes" } else { "no" }),
             Self::Number(n) => write!(f, "{n}"),

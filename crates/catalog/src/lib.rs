@@ -11,6 +11,7 @@ mod definition;
 mod expression;
 mod fingerprint;
 mod retypes;
+mod tuned;
 
 pub use address::{Address, AddressMap};
 pub use catalog::{Catalog, Complete, Object};
@@ -19,3 +20,4 @@ pub use definition::{Definition, Property, Pruned, Value};
 pub use expression::{Equivalences, Expression, Question, Scope};
 pub use fingerprint::{digest, fingerprint};
 pub use retypes::{Retype, Retypes};
+pub use tuned::Tuned;

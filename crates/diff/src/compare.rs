@@ -142,6 +142,17 @@ fn superfluous(object: &Object, managed: bool, desired: &Catalog) -> bool {
     }
 }
 
+/// Whether what is not said of an object means PostgreSQL's own choice.
+fn is_complete(object: &Object, desired: &Catalog) -> bool {
+    match (desired.complete(), object.definition.pruned(&object.address)) {
+        (Complete::Sections, _) | (Complete::Namespaces, Pruned::InDatabase | Pruned::Never) => {
+            false
+        }
+        (Complete::Namespaces, Pruned::In(namespace)) => desired.names(&namespace),
+        (Complete::Database, _) => true,
+    }
+}
+
 /// Whether an object goes as a whole, so that its parts need no mention.
 fn gone_with(address: &Address, live: &Catalog, matches: &Matches, desired: &Catalog) -> bool {
     let Some(object) = live.get(address).filter(|o| !matches.takes(&o.address)) else {
@@ -176,7 +187,13 @@ impl Look<'_> {
     /// The properties that differ, with the live ones as they read after the type changes.
     fn properties(&mut self, desired: &Object, live: &Object) -> Vec<PropertyChange> {
         let carried = self.carried.definition(live);
-        let wanted = desired.definition.properties();
+        let mut wanted = desired.definition.properties();
+        for property in &mut wanted {
+            if let Value::Usual(value) = &property.value {
+                let complete = is_complete(desired, self.desired);
+                property.value = if complete { (**value).clone() } else { Value::Unstated };
+            }
+        }
         let mut there = carried.properties();
         let mut out = Vec::new();
         let scope = desired.definition.scope(&live.address, &[self.desired, self.live]);

@@ -178,6 +178,9 @@ pub(crate) fn user_relation(relkinds: &str) -> String {
 
 /// The query for who refers to whom, among everything that is not PostgreSQL's own.
 ///
+/// A sequence refers to nothing: that a column owns it is an object of its own, since the column
+/// counts with the sequence.
+///
 /// Objects of catalogs that no kind reads are described in PostgreSQL's words, so that a dependent
 /// that is not modelled is still a dependent.
 pub fn dependencies() -> String {
@@ -201,8 +204,8 @@ pub fn dependencies() -> String {
          k.relname AS classname \
          FROM pg_depend d LEFT JOIN pg_class k ON k.oid = d.classid \
          LEFT JOIN pg_rewrite r ON d.classid = 2618 AND r.oid = d.objid \
-         LEFT JOIN pg_class s ON d.classid = 1259 AND s.oid = d.objid AND s.relkind IN ('c', 'f') \
-         WHERE d.refobjid >= 16384 AND d.objid >= 16384 AND d.deptype IN ('n', 'a', 'i', 'P', 'S') \
+         LEFT JOIN pg_class s ON d.classid = 1259 AND s.oid = d.objid AND s.relkind IN ('c', 'f', 'S') \
+         WHERE s.relkind IS DISTINCT FROM 'S' AND d.refobjid >= 16384 AND d.objid >= 16384 AND d.deptype IN ('n', 'a', 'i', 'P', 'S') \
          AND d.refclassid <> 2615 AND NOT (d.classid = 1247 AND d.deptype = 'i') \
          AND NOT (d.refclassid = 1247 AND d.deptype = 'i')"
     )

@@ -87,15 +87,6 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
     };
     let here = "(SELECT oid FROM pg_database WHERE datname = current_database())";
     let mut parts = vec![
-        // Those of identity (deptype i) and serial (deptype a) columns go with their column.
-        in_namespace(
-            "sequences",
-            "pg_class",
-            "relnamespace",
-            "x.relkind = 'S' AND x.relpersistence <> 't' AND NOT EXISTS (SELECT FROM pg_depend o \
-             WHERE o.classid = 1259 AND o.objid = x.oid AND o.refclassid = 1259 AND o.refobjsubid > 0 \
-             AND o.deptype IN ('a', 'i'))",
-        ),
         in_namespace(
             "typed tables",
             "pg_class",

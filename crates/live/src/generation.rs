@@ -21,6 +21,7 @@ const BY_RELATION: &[(&str, &str, &str)] = &[
     ("pg_inherits", "inhrelid", "inhrelid"),
     ("pg_policy", "oid", "polrelid"),
     ("pg_rewrite", "oid", "ev_class"),
+    ("pg_sequence", "seqrelid", "seqrelid"),
     ("pg_trigger", "oid", "tgrelid"),
     ("pg_description", "objoid", "objoid"),
     ("pg_statistic_ext", "oid", "stxrelid"),

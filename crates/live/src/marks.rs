@@ -120,6 +120,7 @@ fn expression(names: &BTreeSet<QName>) -> String {
         ("triggers", "pg_trigger x ON x.tgrelid = r.oid", "x.oid"),
         ("policies", "pg_policy x ON x.polrelid = r.oid", "x.oid"),
         ("rule", "pg_rewrite x ON x.ev_class = r.oid", "x.oid"),
+        ("counting", "pg_sequence x ON x.seqrelid = r.oid", "x.seqrelid"),
         ("parents", "pg_inherits x ON x.inhrelid = r.oid", "x.inhparent"),
         ("children", "pg_inherits x ON x.inhparent = r.oid", "x.inhrelid"),
         ("statistics", "pg_statistic_ext x ON x.stxrelid = r.oid", "x.oid"),

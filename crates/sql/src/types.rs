@@ -45,20 +45,23 @@ pub enum TypeError {
 
 /// Built-in types and their aliases; the first name is the one that we write.
 const BUILT_IN: &[&[&str]] = &[
+    &["aclitem"],
     &["bigint", "int8"],
     &["bigserial", "serial8"],
     &["bit"],
     &["boolean", "bool"],
     &["box"],
     &["bytea"],
-    &["char", "character"],
+    &["char", "character", "national character", "national char", "nchar"],
     &["bpchar"],
+    &["cid"],
     &["cidr"],
     &["circle"],
     &["date"],
     &["datemultirange"],
     &["daterange"],
     &["double precision", "float8"],
+    &["gtsvector"],
     &["inet"],
     &["int2vector"],
     &["int4multirange"],
@@ -82,7 +85,13 @@ const BUILT_IN: &[&[&str]] = &[
     &["oid"],
     &["oidvector"],
     &["path"],
+    &["pg_brin_bloom_summary"],
+    &["pg_brin_minmax_multi_summary"],
+    &["pg_dependencies"],
     &["pg_lsn"],
+    &["pg_mcv_list"],
+    &["pg_ndistinct"],
+    &["pg_node_tree"],
     &["pg_snapshot"],
     &["point"],
     &["polygon"],
@@ -91,6 +100,7 @@ const BUILT_IN: &[&[&str]] = &[
     &["regclass"],
     &["regcollation"],
     &["regconfig"],
+    &["regdatabase"],
     &["regdictionary"],
     &["regnamespace"],
     &["regoper"],
@@ -117,7 +127,14 @@ const BUILT_IN: &[&[&str]] = &[
     &["txid_snapshot"],
     &["uuid"],
     &["varbit", "bit varying"],
-    &["varchar", "character varying", "char varying"],
+    &[
+        "varchar",
+        "character varying",
+        "char varying",
+        "national character varying",
+        "national char varying",
+        "nchar varying",
+    ],
     &["void"],
     &["xid"],
     &["xid8"],
@@ -169,7 +186,7 @@ impl SqlType {
         if text.is_empty() {
             return Err(TypeError::Empty);
         }
-        if text.matches('(').count() != text.matches(')').count() {
+        if !is_balanced(text) {
             return Err(TypeError::Unbalanced(text.to_owned()));
         }
         let (text, array) = strip_array(text);
@@ -242,6 +259,21 @@ impl fmt::Display for SqlType {
         }
         if self.array { f.write_str("[]") } else { Ok(()) }
     }
+}
+
+/// Whether every parenthesis outside of quoted names has its partner.
+fn is_balanced(text: &str) -> bool {
+    let mut quoted = false;
+    let mut open = 0_i32;
+    for c in text.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            '(' if !quoted => open += 1,
+            ')' if !quoted => open -= 1,
+            _ => {}
+        }
+    }
+    open == 0
 }
 
 fn canonical(lower: &str) -> Option<&'static str> {
@@ -318,9 +350,17 @@ fn sqlalchemy(name: &str, modifiers: Option<&str>) -> Result<Option<SqlType>, Ty
     Ok(Some(parsed))
 }
 
+/// The internal type of one byte, and a bit string of any length: without quotes or a namespace
+/// their names mean char(1) and bit(1) (`SystemTypeName` in `src/backend/parser/gram.y`).
+const ONLY_QUALIFIED: &[&str] = &["bit", "char"];
+
 fn postgres(before: &str, modifiers: Option<String>, after: &str) -> SqlType {
-    if before == "\"char\"" {
-        return SqlType { namespace: Some("pg_catalog".to_owned()), ..SqlType::built_in("char") };
+    let bare = before.strip_prefix("pg_catalog.");
+    let inner = bare.unwrap_or(before);
+    let unquoted = inner.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let only = unquoted.or(bare).filter(|name| ONLY_QUALIFIED.contains(name));
+    if let Some(name) = only.filter(|_| modifiers.is_none() && after.is_empty()) {
+        return SqlType { namespace: Some("pg_catalog".to_owned()), ..SqlType::built_in(name) };
     }
     let unqualified = before.strip_prefix("pg_catalog.").unwrap_or(before);
     let words = format!("{unqualified} {after}")
@@ -379,6 +419,14 @@ mod tests {
             ("\"Chat App\".\"Role\"[]", "\"Chat App\".\"Role\"[]"),
             ("Message_Role", "message_role"),
             ("public.vector(3)", "public.vector(3)"),
+            ("\"char\"", "pg_catalog.\"char\""),
+            ("pg_catalog.char", "pg_catalog.\"char\""),
+            ("\"bit\"[]", "pg_catalog.\"bit\"[]"),
+            ("bit", "bit(1)"),
+            ("interval second(0)[]", "interval second(0)[]"),
+            ("numeric(3, -2)", "numeric(3,-2)"),
+            ("time(3) with time zone[]", "timetz(3)[]"),
+            ("public.\"a(b\"", "public.\"a(b\""),
         ] {
             assert_eq!(shown(source), want, "{source}");
         }

@@ -56,9 +56,9 @@ impl Generated {
     /// As SQL.
     pub(crate) fn pair(&self, name: &str) -> Pair {
         let side = |schema: &Schema, which: &str| Side {
+            given: String::new(),
             label: format!("{name}/{which}.sql"),
             sql: render::sql(schema),
-            given: String::new(),
         };
         Pair {
             name: name.to_owned(),

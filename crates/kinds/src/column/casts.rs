@@ -4,6 +4,8 @@
 
 use reconcile_sql::{SqlType, quote_ident};
 
+use super::builtin_casts::{Cast, cast};
+
 /// What ALTER COLUMN TYPE does to the rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Conversion {
@@ -60,29 +62,26 @@ fn numeric_widens(from: &SqlType, to: &SqlType) -> bool {
 pub(super) fn using(column: &str, from: &SqlType, to: &SqlType) -> Option<String> {
     let name = quote_ident(column);
     let array = if to.array { "[]" } else { "" };
-    // Types of PostgreSQL's own have assignment casts within their families.
-    let family = |t: &SqlType| match (t.namespace.is_some() || !t.is_built_in(), t.name.as_str()) {
-        (true, _) => None,
-        (_, "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision") => {
-            Some("number")
+    if from.array == to.array {
+        match cast(from, to) {
+            Some(Cast::Assignment) => return None,
+            Some(Cast::Explicit) => return Some(format!("{name}::{to}")),
+            None => {}
         }
-        (_, "text" | "varchar" | "char" | "bpchar") => Some("text"),
-        (_, "timestamp" | "timestamptz" | "date") => Some("instant"),
-        (_, "time" | "timetz") => Some("time"),
-        (_, "bit" | "varbit") => Some("bits"),
-        (_, "cidr" | "inet") => Some("address"),
-        (_, other) if from.name == other => Some("same"),
-        _ => None,
-    };
-    let related = family(from).is_some() && family(from) == family(to) && from.array == to.array;
-    if related {
-        return None;
     }
-    if to.element().is_textual() {
+    if to.element().is_textual() && from.array == to.array {
         return Some(format!("{name}::text{array}"));
     }
-    if from.element().is_textual() && !to.array {
+    if from.element().is_textual() && !from.array {
         return Some(format!("{name}::{to}"));
+    }
+    if to.array && !from.array {
+        // The value becomes the only element; no value does not become an element.
+        let element = using(column, from, &to.element()).unwrap_or_else(|| name.clone());
+        return Some(format!("CASE WHEN {name} IS NOT NULL THEN ARRAY[{element}]::{to} END"));
+    }
+    if from.array && !to.array {
+        return Some(format!("{name}::text::{to}"));
     }
     Some(format!("{name}::text{array}::{to}"))
 }
@@ -132,6 +131,13 @@ mod tests {
         );
         assert_eq!(using("varchar(100)", "varchar(20)"), None);
         assert_eq!(using("integer", "bigint"), None);
+        assert_eq!(using("integer[]", "bigint[]"), None);
+        assert_eq!(using("integer", "boolean").as_deref(), Some("role::boolean"));
+        assert_eq!(using("boolean", "smallint").as_deref(), Some("role::text::smallint"));
+        assert_eq!(
+            using("integer", "bigint[]").as_deref(),
+            Some("CASE WHEN role IS NOT NULL THEN ARRAY[role]::bigint[] END")
+        );
         assert_eq!(using("public.a", "public.b").as_deref(), Some("role::text::public.b"));
     }
 }

@@ -3,6 +3,7 @@
 use reconcile_catalog::Address;
 use reconcile_sql::{QName, ServerVersion, SqlType, quote_ident, quote_literal};
 
+use super::builtin_casts::cast;
 use crate::step::{Preflight, Proof};
 use crate::table::relation;
 use crate::{Cx, enum_type::EnumType};
@@ -68,23 +69,8 @@ pub(super) fn unfit(
             complaint(&format!("is no label of {to}")),
         ));
     }
-    let range = match (from.name.as_str(), to.name.as_str()) {
-        ("bigint", "integer") | ("numeric", "integer") => {
-            Some((i64::from(i32::MIN), i64::from(i32::MAX)))
-        }
-        ("bigint" | "integer" | "numeric", "smallint") => {
-            Some((i64::from(i16::MIN), i64::from(i16::MAX)))
-        }
-        _ => None,
-    };
-    if let Some((low, high)) = range {
-        let condition = format!("{name} NOT BETWEEN {low} AND {high}");
-        return Some(values_where(
-            &table,
-            &name,
-            &condition,
-            complaint(&format!("is out of the range of {to}")),
-        ));
+    if let Some((condition, why)) = misfit(&name, from, to) {
+        return Some(values_where(&table, &name, &condition, complaint(&why)));
     }
     if loses_digits(from, to) {
         let condition = format!("(({name}::{to})::{from}) IS DISTINCT FROM {name}");
@@ -97,15 +83,81 @@ pub(super) fn unfit(
     input_is_valid(&table, &name, from, to, cx.version).filter(|_| known)
 }
 
-/// Whether a cast between two numbers or two times can round or cut a value without an error.
-fn loses_digits(from: &SqlType, to: &SqlType) -> bool {
+/// The condition under which a value does not fit, where a cast back would raise an error instead
+/// of telling, and what is wrong with it.
+fn misfit(name: &str, from: &SqlType, to: &SqlType) -> Option<(String, String)> {
     const NUMBERS: &[&str] =
-        &["smallint", "integer", "bigint", "numeric", "real", "double precision"];
-    const TIMES: &[&str] = &["timestamp", "timestamptz", "date", "time", "timetz"];
+        &["smallint", "integer", "bigint", "numeric", "real", "double precision", "money"];
+    let number = |t: &SqlType| t.is_built_in() && NUMBERS.contains(&t.name.as_str());
+    let whole = |t: &SqlType| matches!(t.name.as_str(), "smallint" | "integer" | "bigint");
+    if number(from) && number(to) {
+        let digits = format!("would not survive the change to {to}");
+        let range = match to.name.as_str() {
+            "smallint" => Some((i64::from(i16::MIN), i64::from(i16::MAX))),
+            "integer" if from.name != "smallint" => {
+                Some((i64::from(i32::MIN), i64::from(i32::MAX)))
+            }
+            "bigint" if !whole(from) => Some((i64::MIN, i64::MAX)),
+            _ => None,
+        };
+        if let Some((low, high)) = range {
+            let outside = format!("{name} NOT BETWEEN {low} AND {high}");
+            return Some(if whole(from) {
+                (outside, format!("is out of the range of {to}"))
+            } else {
+                let why = format!("is out of the range of {to}, or no whole number");
+                (format!("({outside} OR {name} <> trunc({name}))"), why)
+            });
+        }
+        let value = format!("{name}::numeric");
+        let (precision, scale) = to.modifiers.as_deref()?.split_once(',')?;
+        let (precision, scale) = (precision.parse::<i64>().ok()?, scale.parse::<i64>().ok()?);
+        let rounded = format!("round({value}, {scale})");
+        let limit = format!("1e{}::numeric", precision - scale);
+        let condition = format!(
+            "({name}::text <> 'NaN' AND (abs({rounded}) >= {limit} OR {rounded} <> {value}))"
+        );
+        return Some((condition, digits));
+    }
+    let bits = |t: &SqlType| matches!(t.name.as_str(), "bit" | "varbit");
+    if bits(from) && bits(to) && from.is_built_in() && to.is_built_in() {
+        let length = to.length()?;
+        let sign = if to.name == "bit" { "<>" } else { ">" };
+        let why = format!("has another length than {to} allows");
+        return Some((format!("length({name}) {sign} {length}"), why));
+    }
+    if from.is_textual() && to.is_built_in() && to.name == "name" {
+        let why = "is longer than a name can be".to_owned();
+        return Some((format!("octet_length({name}::text) > 63"), why));
+    }
+    let back = match (from.name.as_str(), to.name.as_str()) {
+        ("integer", "boolean" | "bit") | ("bigint", "bit") | ("inet", "cidr") => {
+            Some(format!("({name}::{to})::{from} IS DISTINCT FROM {name}"))
+        }
+        _ => None,
+    };
+    if let Some(condition) = back.filter(|_| from.is_built_in() && to.is_built_in()) {
+        return Some((condition, format!("would not survive the change to {to}")));
+    }
+    // Nobody can tell afterwards which day it was.
+    let days = matches!(from.name.as_str(), "timestamp" | "timestamptz");
+    if days && matches!(to.name.as_str(), "time" | "timetz") && to.is_built_in() {
+        return Some((format!("{name} IS NOT NULL"), "would lose its date".to_owned()));
+    }
+    None
+}
+
+/// Whether a cast between two times can cut a value without an error.
+fn loses_digits(from: &SqlType, to: &SqlType) -> bool {
+    const KINDS: &[&[&str]] = &[
+        &["numeric", "real", "double precision", "bigint", "integer", "smallint"],
+        &["timestamp", "timestamptz", "date"],
+        &["time", "timetz", "interval"],
+    ];
     let both =
-        |names: &[&str]| names.contains(&from.name.as_str()) && names.contains(&to.name.as_str());
-    let built_in = from.is_built_in() && to.is_built_in();
-    let exact = from.name == to.name && to.modifiers.is_none();
+        |names: &&[&str]| names.contains(&from.name.as_str()) && names.contains(&to.name.as_str());
+    let there_and_back = cast(from, to).is_some() && cast(to, from).is_some();
+    let exact = from.name == to.name && to.modifiers.is_none() && to.fields.is_none();
     let whole = matches!(from.name.as_str(), "smallint" | "integer" | "bigint");
     let holds_whole = matches!(to.name.as_str(), "integer" | "bigint")
         || (to.name == "numeric" && to.modifiers.is_none());
@@ -113,7 +165,7 @@ fn loses_digits(from: &SqlType, to: &SqlType) -> bool {
         (from.name.as_str(), to.name.as_str()),
         ("timestamp", "timestamptz") | ("timestamptz", "timestamp")
     ) && to.modifiers.is_none();
-    built_in && (both(NUMBERS) || both(TIMES)) && !exact && !(whole && holds_whole) && !zone_only
+    there_and_back && KINDS.iter().any(both) && !exact && !(whole && holds_whole) && !zone_only
 }
 
 /// From 16 on the server can say whether a text is a value of a type.
@@ -124,7 +176,8 @@ fn input_is_valid(
     to: &SqlType,
     version: ServerVersion,
 ) -> Option<Preflight> {
-    (from.is_textual() && version.at_least(16)).then(|| {
+    // What its values are may be for the plan to make.
+    (from.is_textual() && to.is_built_in() && version.at_least(16)).then(|| {
         let condition =
             format!("NOT pg_input_is_valid({name}::text, {})", quote_literal(&to.to_string()));
         values_where(table, name, &condition, format!("{table}.{name} is no value of {to}"))

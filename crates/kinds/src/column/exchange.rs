@@ -172,7 +172,7 @@ impl Steps<'_> {
         self.refuse_partition_key()?;
         self.refuse_two_parents()?;
         let ty: &SqlType = &self.live.ty;
-        let collation = self.live.collation.as_ref();
+        let collation = self.live.collation.value.as_ref();
         let collation = collation.map_or_else(String::new, |c| format!(" COLLATE {c}"));
         let clause = format!("TYPE {ty}{collation} USING {using}");
         let summary = format!("bring {} over to the new {ty}", self.address.short());

@@ -4,6 +4,7 @@ use reconcile_catalog::{Object, PropertyChange, Value};
 use reconcile_sql::{LockLevel, quote_ident};
 
 use super::Column;
+use super::declare::changed_settings;
 use crate::constraint::table_of;
 use crate::inheritance::{self, implied};
 use crate::step::{Action, Sql};
@@ -61,5 +62,12 @@ pub(crate) fn overrides(object: &Object, column: &Column, cx: &Cx<'_>) -> Vec<Ac
     if !column.nullable && theirs.nullable {
         actions.push(alter("SET NOT NULL".to_owned()));
     }
+    // Statistics targets and attribute options are no child's from its parent.
+    let theirs = Column {
+        storage: theirs.storage,
+        compression: theirs.compression,
+        ..Column::new(column.ty.clone())
+    };
+    actions.extend(changed_settings(address, &table, &theirs, column));
     actions
 }

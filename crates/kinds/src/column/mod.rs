@@ -1,31 +1,42 @@
 //! Columns of tables.
 
 mod alter;
+mod builtin_casts;
 mod casts;
+mod create;
 pub(crate) mod data;
+mod declare;
 mod exchange;
 mod gate;
+mod generated;
+pub(crate) mod identity;
 mod inherited;
 pub mod model;
+mod not_null;
 mod read;
+mod retype;
 mod steps;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reconcile_catalog::{
-    Address, Catalog, Definition, Expression, Property, Retype, Retypes, Scope, Value,
+    Address, Catalog, Definition, Expression, Property, Retype, Retypes, Scope, Tuned, Value,
 };
 use reconcile_sql::retype::ColumnRetype;
 use reconcile_sql::{QName, SqlType};
 use serde::{Deserialize, Serialize};
 
 use crate::inheritance::Inheritance;
+use crate::model::object_name;
+use crate::sequence::Counting;
 use crate::table;
 
+pub use declare::declaration;
 pub(crate) use exchange::exchange;
 pub(crate) use inherited::overrides;
-pub use steps::{ColumnKind, declaration};
+pub use steps::ColumnKind;
 
 /// The name of the kind.
 pub const NAME: &str = "column";
@@ -38,18 +49,45 @@ pub struct Column {
     pub ty: SqlType,
     /// Whether it may be null.
     pub nullable: bool,
+    /// The constraint behind NOT NULL (18); nothing where there is no such constraint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_null: Option<NotNull>,
     /// Its default, as SQL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default: Option<String>,
     /// Whether and how it is an identity column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// How the sequence of an identity column counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub counting: Option<Tuned<Counting>>,
+    /// The sequence of an identity column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sequence: Option<Tuned<QName>>,
     /// The expression of a generated column.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generated: Option<String>,
+    /// Whether a generated column is VIRTUAL (18) and not STORED.
+    #[serde(default, rename = "virtual", skip_serializing_if = "std::ops::Not::not")]
+    pub is_virtual: bool,
     /// Its collation, if it is not the type's own.
+    #[serde(default, skip_serializing_if = "Tuned::is_default")]
+    pub collation: Tuned<Option<QName>>,
+    /// The statistics target, if it is not the server's.
+    #[serde(default, skip_serializing_if = "Tuned::is_default")]
+    pub statistics: Tuned<Option<i32>>,
+    /// How long values are stored, if not as the type says.
+    #[serde(default, skip_serializing_if = "Tuned::is_default")]
+    pub storage: Tuned<Option<Storage>>,
+    /// The compression method, if it is not the server's.
+    #[serde(default, skip_serializing_if = "Tuned::is_default")]
+    pub compression: Tuned<Option<String>>,
+    /// Attribute options: `n_distinct`.
+    #[serde(default, skip_serializing_if = "Tuned::is_default")]
+    pub options: Tuned<BTreeMap<String, String>>,
+    /// Live side: how the type itself wants long values stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub collation: Option<QName>,
+    pub type_storage: Option<Storage>,
     /// Whether it comes from a parent and cannot be altered here.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub inherited: bool,
@@ -59,6 +97,58 @@ pub struct Column {
     /// Its number (`attnum`), or its place in the model: where a new table puts it.
     #[serde(default)]
     pub position: i32,
+}
+
+/// NOT NULL as a constraint (18).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotNull {
+    /// Its name.
+    pub name: Tuned<String>,
+    /// NO INHERIT
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub no_inherit: bool,
+    /// Whether all rows are known to satisfy it: false for NOT VALID.
+    pub validated: bool,
+}
+
+impl NotNull {
+    /// The name that PostgreSQL gives it (`ChooseConstraintName`, `src/backend/catalog/pg_constraint.c`).
+    pub fn usual_name(column: &Address) -> String {
+        let table = column.path().get(1).map_or("", String::as_str);
+        object_name(table, Some(column.name()), "not_null")
+    }
+
+    /// The constraint of a column that says nothing about it.
+    pub fn usual(column: &Address) -> Self {
+        let name = Tuned::silent(Self::usual_name(column));
+        Self { name, no_inherit: false, validated: true }
+    }
+}
+
+/// How long values are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Storage {
+    /// In the row, as they are.
+    Plain,
+    /// Out of the row, as they are.
+    External,
+    /// Compressed, out of the row if they must.
+    Extended,
+    /// Compressed, in the row if they can.
+    Main,
+}
+
+impl Storage {
+    /// As a word of SQL in lower case.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::External => "external",
+            Self::Extended => "extended",
+            Self::Main => "main",
+        }
+    }
 }
 
 /// How an identity column takes its values.
@@ -87,10 +177,19 @@ impl Column {
         Self {
             ty,
             nullable: true,
+            not_null: None,
             default: None,
             identity: None,
+            counting: None,
+            sequence: None,
             generated: None,
-            collation: None,
+            is_virtual: false,
+            collation: Tuned::silent(None),
+            statistics: Tuned::silent(None),
+            storage: Tuned::silent(None),
+            compression: Tuned::silent(None),
+            options: Tuned::silent(BTreeMap::new()),
+            type_storage: None,
             inherited: false,
             local: false,
             position: 0,
@@ -100,6 +199,12 @@ impl Column {
     /// Whether the table states it itself, whatever it has from its parents.
     pub fn is_own(&self) -> bool {
         !self.inherited || self.local
+    }
+
+    /// The name that PostgreSQL gives to the sequence of an identity column.
+    pub fn usual_sequence(address: &Address) -> QName {
+        let table = address.path().get(1).map_or("", String::as_str);
+        QName::new(address.namespace(), object_name(table, Some(address.name()), "seq"))
     }
 
     /// The address of a column.
@@ -129,36 +234,93 @@ pub fn retyped_expression(source: &str, table: &Address, retypes: &Retypes) -> O
     (retyped.text != source).then_some(retyped.text)
 }
 
+/// What tells one NOT NULL from another; nothing before 18, where it is no constraint.
+fn not_null_properties(nullable: bool, not_null: Option<&NotNull>) -> [Property; 3] {
+    let (name, no_inherit, validated) = match (nullable, not_null) {
+        (false, Some(NotNull { name, no_inherit, validated })) => (
+            name.compared(|n| Value::Text(n.clone())),
+            Value::Flag(*no_inherit),
+            Value::Flag(*validated),
+        ),
+        (true, _) | (false, None) => (Value::Unstated, Value::Unstated, Value::Unstated),
+    };
+    [
+        Property::new("not_null", name),
+        Property::new("no_inherit", no_inherit),
+        Property::state("not_null_validated", validated),
+    ]
+}
+
 impl Definition for Column {
     fn properties(&self) -> Vec<Property> {
         let Self {
             ty,
             nullable,
+            not_null,
             default,
             identity,
+            counting,
+            sequence,
             generated,
+            is_virtual,
             collation,
+            statistics,
+            storage,
+            compression,
+            options,
+            type_storage: _,
             inherited,
             local: _,
             position: _,
         } = self;
-        let identity = identity.map(|i| match i {
+        let word = identity.map(|i| match i {
             Identity::Always => "always",
             Identity::ByDefault => "by default",
         });
         // From 17 on a partition shares its parent's, and before that it has none.
-        let identity = if *inherited { Value::Unstated } else { Value::option(identity) };
-        vec![
+        let shared = |value: Value| if *inherited { Value::Unstated } else { value };
+        let counts = |counting: &Counting| Value::Text(counting.words());
+        let counting = match (identity, counting) {
+            (None, _) => Value::None,
+            (Some(_), Some(counting)) => counting.compared(counts),
+            (Some(_), None) => Value::Usual(Box::new(counts(&Counting::usual(ty, 1)))),
+        };
+        let text = |text: &Option<String>| Value::option(text.as_deref());
+        let mut out = vec![
             Property::new("type", ty.clone()),
             Property::new("nullable", *nullable),
             Property::new("default", Value::option(default.clone().map(Expression::new))),
-            Property::new("identity", identity),
+            Property::new("identity", shared(Value::option(word))),
+            Property::new("counting", shared(counting)),
+            Property::new(
+                "sequence",
+                shared(match (identity, sequence) {
+                    (None, _) => Value::None,
+                    (Some(_), None) => Value::Unstated,
+                    (Some(_), Some(name)) => name.compared(|n| Value::Text(n.to_string())),
+                }),
+            ),
             Property::new("generated", Value::option(generated.clone().map(Expression::new))),
+            Property::new("virtual", *is_virtual),
             Property::new(
                 "collation",
-                collation.as_ref().map_or(Value::Unstated, |c| Value::Text(c.to_string())),
+                collation.compared(|c| Value::option(c.as_ref().map(ToString::to_string))),
             ),
-        ]
+            Property::new(
+                "statistics",
+                statistics.compared(|s| Value::option(s.map(|n| Value::Number(n.into())))),
+            ),
+            Property::new("storage", storage.compared(|s| Value::option(s.map(Storage::word)))),
+            Property::new("compression", compression.compared(text)),
+            Property::new(
+                "options",
+                options.compared(|o| Value::words(o.iter().map(|(k, v)| format!("{k}={v}")))),
+            ),
+        ];
+        // A parent's constraint is altered there.
+        let own = not_null.as_ref().filter(|_| !inherited);
+        out.extend(not_null_properties(*nullable, own));
+        out
     }
 
     fn section(&self) -> &'static str {

@@ -7,65 +7,18 @@ use reconcile_sql::{LockLevel, QName, ServerVersion, SqlType, quote_ident};
 
 use super::alter::Steps;
 use super::casts::{Conversion, conversion};
-use super::{Column, NAME, data, inherited, read};
+use super::{Column, NAME, generated, inherited, read};
 use crate::constraint::table_of;
 use crate::gate::{Gap, GateCx};
 use crate::inheritance;
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
-use crate::step::{Action, Guard, Refusal, Sql, Stage, Work};
+use crate::step::{Action, Guard, Refusal, Sql, Stage};
 use crate::table::relation;
-use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
+use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction, Replacement};
 
 /// The kind.
 pub struct ColumnKind;
-
-/// A column as CREATE TABLE and ADD COLUMN declare it.
-pub fn declaration(name: &str, column: &Column) -> String {
-    let Column {
-        ty,
-        nullable,
-        default,
-        identity,
-        generated,
-        collation,
-        inherited: _,
-        local: _,
-        position: _,
-    } = column;
-    let mut sql = format!("{} {ty}", quote_ident(name));
-    if let Some(collation) = collation {
-        sql.push_str(&format!(" COLLATE {collation}"));
-    }
-    if let Some(expression) = generated {
-        sql.push_str(&format!(" GENERATED ALWAYS AS ({expression}) STORED"));
-    }
-    if let Some(identity) = identity {
-        sql.push_str(&format!(" {}", identity.sql()));
-    }
-    if let Some(default) = default {
-        sql.push_str(&format!(" DEFAULT {default}"));
-    }
-    if !nullable {
-        sql.push_str(" NOT NULL");
-    }
-    sql
-}
-
-/// Whether ADD COLUMN with this default writes no row: the value is computed once.
-fn is_constant(default: &str) -> bool {
-    let tokens = reconcile_sql::lex::significant(default);
-    let calls = tokens.windows(2).filter(|w| w[1].is("(")).filter_map(|w| w[0].ident());
-    let stable = [
-        "now",
-        "current_timestamp",
-        "localtimestamp",
-        "current_time",
-        "localtime",
-        "transaction_timestamp",
-    ];
-    calls.into_iter().all(|name| stable.contains(&name.as_str()))
-}
 
 impl Kind for ColumnKind {
     fn name(&self) -> &'static str {
@@ -80,8 +33,8 @@ impl Kind for ColumnKind {
         Some(&super::model::ColumnModel)
     }
 
-    fn queries(&self, _version: ServerVersion) -> Vec<String> {
-        vec![read::query()]
+    fn queries(&self, version: ServerVersion) -> Vec<String> {
+        vec![read::query(version)]
     }
 
     fn read(&self, row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> {
@@ -99,7 +52,7 @@ impl Kind for ColumnKind {
     fn describe(&self, object: &Object) -> String {
         let Some(column) = object.get::<Column>() else { return String::new() };
         let mut text = column.ty.to_string();
-        if let Some(collation) = &column.collation {
+        if let Some(collation) = &column.collation.value {
             text.push_str(&format!(" collate {collation}"));
         }
         text.push_str(if column.nullable { ", nullable" } else { ", not null" });
@@ -110,39 +63,23 @@ impl Kind for ColumnKind {
             text.push_str(&format!(", {}", identity.sql().to_lowercase()));
         }
         if let Some(expression) = &column.generated {
-            text.push_str(&format!(", generated always as ({expression}) stored"));
+            let how = if column.is_virtual { "virtual" } else { "stored" };
+            text.push_str(&format!(", generated always as ({expression}) {how}"));
         }
+        if let Some(counting) = &column.counting {
+            let clauses = counting.value.clauses(&column.ty);
+            text.extend(clauses.iter().map(|c| format!(", {}", c.to_lowercase())));
+        }
+        let target = column.statistics.value.map(|n| format!(", statistics {n}"));
+        let storage = column.storage.value.map(|s| format!(", storage {}", s.word()));
+        let method = column.compression.value.as_ref().map(|c| format!(", compression {c}"));
+        text.extend([target, storage, method].into_iter().flatten());
+        text.extend(column.options.value.iter().map(|(key, value)| format!(", {key} = {value}")));
         text
     }
 
-    fn create(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        let address = &object.address;
-        let Some(column) = object.get::<Column>() else { return Ok(Vec::new()) };
-        let table = table_of(address);
-        if cx.is_new(&table) {
-            return Ok(Vec::new()); // CREATE TABLE declares it.
-        }
-        if column.inherited && inheritance::stays(&table, cx.live, cx.desired) {
-            return Ok(vec![Stage::transaction(inherited::overrides(object, column, cx))]);
-        }
-        let name = relation(address);
-        let clause = format!("ADD COLUMN {}", declaration(address.name(), column));
-        let constant = column.default.as_deref().is_none_or(is_constant);
-        let fills = column.identity.is_some() || column.generated.is_some() || !constant;
-        let work = if fills { Work::Rewrite(name.clone()) } else { Work::Catalog };
-        let mut action = Action::new(
-            address,
-            format!("add column {}", address.short()),
-            Sql::alter_table(&name, clause),
-        )
-        .locking(name.clone(), LockLevel::AccessExclusive)
-        .working(work);
-        if !column.nullable && column.default.is_none() && !fills {
-            let complaint =
-                format!("rows of {name} would have no value in the new column {}", address.name());
-            action.preflights.push(data::values_where(&name, "'any row'", "true", complaint));
-        }
-        Ok(vec![Stage::transaction(vec![action])])
+    fn create(&self, object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        super::create::stages(object, how, cx)
     }
 
     fn drop(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
@@ -156,16 +93,16 @@ impl Kind for ColumnKind {
         let sql = Sql::alter_table(&table, format!("DROP COLUMN {name}"));
         let mut action = Action::new(address, format!("drop column {}", address.short()), sql)
             .locking(table.clone(), LockLevel::AccessExclusive);
-        if object.get::<Column>().is_some_and(|c| c.generated.is_some()) {
-            return Ok(vec![Stage::transaction(vec![action])]); // It can be computed again.
+        // What is computed from other columns is computed again.
+        if object.get::<Column>().is_none_or(|c| c.generated.is_none()) {
+            action.loses = Some(format!("all values of {}", address.short()));
+            action.irreversible = Some("its values are gone".to_owned());
+            action.guards.push(Guard {
+                sql: format!("SELECT count({name}) FROM {table}"),
+                complaint: format!("values of {} would be lost", address.short()),
+                lifted_by: Some("--allow-data-loss"),
+            });
         }
-        action.loses = Some(format!("all values of {}", address.short()));
-        action.irreversible = Some("its values are gone".to_owned());
-        action.guards.push(Guard {
-            sql: format!("SELECT count({name}) FROM {table}"),
-            complaint: format!("values of {} would be lost", address.short()),
-            lifted_by: Some("--allow-data-loss"),
-        });
         Ok(vec![Stage::transaction(vec![action])])
     }
 
@@ -194,12 +131,22 @@ impl Kind for ColumnKind {
         Ok(vec![Stage::transaction(vec![action])])
     }
 
+    fn replacement(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Replacement {
+        generated::replacement(change, cx)
+    }
+
     fn rewrites(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Vec<Address> {
         let types = change.live.get::<Column>().zip(change.desired.get::<Column>());
-        let Some((live, desired)) = types.filter(|(l, d)| l.ty != d.ty) else { return Vec::new() };
-        match convert(&live.ty, &desired.ty, cx) {
-            Conversion::Rewrite => vec![table_of(&change.live.address)],
-            Conversion::Catalog => Vec::new(),
+        let Some((live, desired)) = types else { return Vec::new() };
+        if generated::replacement(change, cx) == Replacement::Rebuilt {
+            return Vec::new();
+        }
+        let converted =
+            live.ty != desired.ty && convert(&live.ty, &desired.ty, cx) == Conversion::Rewrite;
+        if converted || generated::rewrites(change, cx) {
+            vec![table_of(&change.live.address)]
+        } else {
+            Vec::new()
         }
     }
 
@@ -226,18 +173,23 @@ impl Kind for ColumnKind {
                     ..(**change).clone()
                 }))
             }
-            Disturbance::Retyped(change)
-                if column.generated.is_some() && change.from == change.to =>
+            Disturbance::Rebuilt if disturbed.definition.is_type() => {
+                super::exchange::react(object, column, cx)
+            }
+            // PostgreSQL alters no type of a column that a generated column reads; that is computed
+            // anew afterwards.
+            Disturbance::Retyped(_) | Disturbance::Rebuilt
+                if column.generated.is_some() && in_one_table(object, disturbed) =>
             {
                 Reaction::Rebuild { warnings: Vec::new() }
             }
-            Disturbance::Retyped(_) if column.generated.is_some() => Reaction::Refuse(format!(
-                "{} is generated from it, and PostgreSQL does not alter the type of a column that a generated column \
-                 reads; drop the generated column first and add it again afterwards",
-                object.address
-            )),
-            Disturbance::Rebuilt if disturbed.definition.is_type() => {
-                super::exchange::react(object, column, cx)
+            // It is dropped and made again with its parent's.
+            Disturbance::Rebuilt if column.inherited && disturbed.get::<Column>().is_some() => {
+                Reaction::Rebuild { warnings: Vec::new() }
+            }
+            // Its default is another one by then, or the sequence stays.
+            Disturbance::Rebuilt | Disturbance::Dropped if is_forgotten(object, disturbed, cx) => {
+                Reaction::Keep
             }
             Disturbance::Retyped(_) | Disturbance::Rebuilt => Reaction::Refuse(format!(
                 "{} has the row type of {}, which PostgreSQL does not alter while a column uses it",
@@ -249,6 +201,21 @@ impl Kind for ColumnKind {
             }
         }
     }
+}
+
+fn in_one_table(one: &Object, other: &Object) -> bool {
+    other.get::<Column>().is_some() && table_of(&one.address) == table_of(&other.address)
+}
+
+/// Whether a column only needs another object for its default, and the model gives it another one.
+fn is_forgotten(object: &Object, needed: &Object, cx: &Cx<'_>) -> bool {
+    let columns = object.get::<Column>().zip(cx.desired.definition::<Column>(&object.address));
+    let stays = cx.desired.get(&object.address).map(|o| o.depends_on.contains(&needed.address));
+    columns.is_some_and(|(live, desired)| {
+        live.default.is_some()
+            && live.ty == desired.ty
+            && (live.default != desired.default || desired.identity.is_some())
+    }) && stays == Some(false)
 }
 
 /// What a change of type does to the rows. A domain is what it is over, but only the server knows

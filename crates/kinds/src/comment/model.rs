@@ -19,6 +19,7 @@ use crate::model::{At, Field, ModelPart, ModelReader, Shape, WriteCx, Written};
 use crate::namespace::model::NAMESPACE;
 use crate::policy::model::POLICY;
 use crate::range::model::RANGE;
+use crate::sequence::model::SEQUENCE;
 use crate::table::model::TABLE;
 use crate::trigger::model::TRIGGER;
 use crate::view::model::VIEW;
@@ -43,6 +44,7 @@ static FIELDS: [Field; 2] = [
             &COMPOSITE,
             &RANGE,
             &EXTENSION,
+            &SEQUENCE,
             &NAMESPACE,
             &VIEW,
             &MATERIALIZED_VIEW,

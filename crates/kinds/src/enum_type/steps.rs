@@ -45,6 +45,7 @@ fn value_names(value: &Value, name: &QName) -> bool {
             ty.element() == SqlType::named(Some(name.namespace.clone()), name.name.clone())
         }
         Value::List(items) => items.iter().any(|v| value_names(v, name)),
+        Value::Usual(value) => value_names(value, name),
         Value::Unstated | Value::None | Value::Flag(_) | Value::Number(_) => false,
     }
 }

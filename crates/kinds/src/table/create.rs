@@ -28,7 +28,7 @@ pub(super) fn create(object: &Object, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal
     let columns = columns
         .into_iter()
         .filter(|(_, c)| own(c))
-        .map(|(o, c)| column::declaration(o.address.name(), c));
+        .map(|(o, c)| column::declaration(&o.address, c, cx.version));
     let constraints = cx
         .desired
         .children(address)

@@ -1,14 +1,14 @@
 //! `columns:` in a table.
 
 mod literal;
+mod tuning;
 mod type_name;
 mod write;
 
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Object};
-use reconcile_sql::QName;
-use reconcile_sql::ident::split_qualified;
+use reconcile_catalog::{Address, Object, Tuned};
+use reconcile_sql::{QName, SqlType};
 use reconcile_yaml::{Entry, Node, Problem, Span, Value};
 
 pub(crate) use literal::default as default_of;
@@ -18,6 +18,7 @@ pub(crate) use write::default as written_default;
 use super::{Column, Identity};
 use crate::constraint;
 use crate::model::{At, Field, Form, ModelPart, ModelReader, Shape, WriteCx, Written, columns_in};
+use crate::sequence::model::{counting, counts};
 use crate::table::model::TABLE;
 
 /// A column in a model.
@@ -26,10 +27,18 @@ pub static COLUMN: Form = Form::new("column", "a column");
 /// A default that is a value and no SQL.
 pub(crate) static LITERAL: Form = Form::new("literal", "a literal value");
 
+/// What tells the sequence of an identity column from the usual one.
+pub static IDENTITY: Form = Form::new("identity", "an identity");
+
+/// NOT NULL as a constraint.
+static NOT_NULL: Form = Form::new("not_null", "a not-null constraint");
+
 /// Columns in a model.
 pub struct ColumnModel;
 
-static FIELDS: [Field; 11] = [
+const KINDS_OF_IDENTITY: &[&str] = &["always", "by default"];
+
+static FIELDS: [Field; 22] = [
     Field::section(
         &[&TABLE],
         "columns",
@@ -47,6 +56,12 @@ static FIELDS: [Field; 11] = [
     Field::new(&[&COLUMN], "nullable", Shape::Flag, "Whether it may be null; true if left out."),
     Field::new(
         &[&COLUMN],
+        "not_null",
+        Shape::Object(&NOT_NULL),
+        "The constraint behind `nullable: false`; passed over before 18, where it is none.",
+    ),
+    Field::new(
+        &[&COLUMN],
         "default",
         Shape::OneOf(&[Shape::Scalar, Shape::Object(&LITERAL)]),
         "Its default: SQL where it is text (\"'user'\", now()), else a number, a flag or null.",
@@ -54,14 +69,20 @@ static FIELDS: [Field; 11] = [
     Field::new(
         &[&COLUMN],
         "identity",
-        Shape::Word(&["always", "by default"]),
+        Shape::OneOf(&[Shape::Word(KINDS_OF_IDENTITY), Shape::Object(&IDENTITY)]),
         "GENERATED … AS IDENTITY: the server counts.",
     ),
     Field::new(
         &[&COLUMN],
         "generated",
         Shape::Text,
-        "The SQL expression from which the server computes it (STORED).",
+        "The SQL expression from which the server computes it.",
+    ),
+    Field::new(
+        &[&COLUMN],
+        "virtual",
+        Shape::Flag,
+        "true: a generated column is computed when it is read (18), not STORED.",
     ),
     Field::new(
         &[&COLUMN],
@@ -69,7 +90,31 @@ static FIELDS: [Field; 11] = [
         Shape::Flag,
         "Whether the table has it from a parent only, and states what differs there.",
     ),
-    Field::new(&[&COLUMN], "collation", Shape::Text, "Its collation, if it is not the type's own."),
+    Field::new(
+        &[&COLUMN],
+        "collation",
+        Shape::OneOf(&[Shape::Null, Shape::Text]),
+        "Its collation, if it is not the type's own.",
+    ),
+    Field::new(
+        &[&COLUMN],
+        "statistics",
+        Shape::Scalar,
+        "The statistics target; null for the server's own.",
+    ),
+    Field::new(
+        &[&COLUMN],
+        "storage",
+        Shape::OneOf(&[Shape::Null, Shape::Word(&["plain", "external", "extended", "main"])]),
+        "How values are stored, if not as the type says.",
+    ),
+    Field::new(
+        &[&COLUMN],
+        "compression",
+        Shape::OneOf(&[Shape::Null, Shape::Word(&["pglz", "lz4"])]),
+        "The compression method, if it is not the server's.",
+    ),
+    Field::new(&[&COLUMN], "options", Shape::Settings, "Attribute options: n_distinct."),
     Field::renamed_from(&[&COLUMN]),
     Field::absent(&[&COLUMN]),
     Field::new(
@@ -79,6 +124,22 @@ static FIELDS: [Field; 11] = [
         "The value itself, not SQL: user is the text 'user'.",
     )
     .required(),
+    Field::new(
+        &[&IDENTITY],
+        "generated",
+        Shape::Word(KINDS_OF_IDENTITY),
+        "Whether a value that is stated is refused or taken.",
+    )
+    .required(),
+    Field::new(&[&IDENTITY], "sequence", Shape::Name, "The name of its sequence."),
+    Field::new(&[&NOT_NULL], "name", Shape::Name, "Its name."),
+    Field::new(&[&NOT_NULL], "no_inherit", Shape::Flag, "Whether children do without."),
+    Field::new(
+        &[&NOT_NULL],
+        "valid",
+        Shape::Flag,
+        "false: rows that were there before need not satisfy it.",
+    ),
 ];
 
 impl ModelPart for ColumnModel {
@@ -138,25 +199,41 @@ fn column(
     let type_node = node.get("type").unwrap_or(node);
     let (ty, depends_on) = type_name::resolve(type_node, reader)?;
     let nullable = node.get("nullable").and_then(Node::flag);
-    let identity = node.get("identity").and_then(|node| match node.text()? {
-        "always" => Some(Identity::Always),
-        "by default" => Some(Identity::ByDefault),
-        _ => None,
+    let identity_node = node.get("identity");
+    let identity = identity_node.and_then(|node| {
+        match node.get("generated").and_then(Node::text).or_else(|| node.text())? {
+            "always" => Some(Identity::Always),
+            "by default" => Some(Identity::ByDefault),
+            _ => None,
+        }
     });
-    contradictions(node, &ty.to_string(), in_key, reader);
+    contradictions(node, &ty, in_key, reader);
     let mut column = Column {
         nullable: nullable.unwrap_or(true) && !in_key && identity.is_none(),
         default: node.get("default").and_then(|node| literal::default(node, reader)),
         identity,
         generated: node.get("generated").and_then(|node| reader.expression(node)),
+        is_virtual: node.get("virtual").and_then(Node::flag) == Some(true),
         ..Column::new(ty)
     };
     // What a parent has too is the table's own besides, unless it says otherwise.
     column.local = node.get("inherited").and_then(Node::flag) != Some(true);
-    column.collation = node.get("collation").and_then(Node::text).map(|text| {
-        let (namespace, name) = split_qualified(text);
-        QName::new(namespace.unwrap_or_else(|| "pg_catalog".to_owned()), name)
-    });
+    if let Some(node) = identity_node.filter(|_| identity.is_some()) {
+        if counts(node) {
+            column.counting = Some(Tuned::stated(counting(node, &column.ty, reader)));
+        }
+        let usual = Column::usual_sequence(address);
+        column.sequence = Some(match node.get("sequence").and_then(|n| reader.name_of(n)) {
+            Some(name) => Tuned::stated(QName::new(&usual.namespace, name)),
+            None => Tuned::silent(usual),
+        });
+    }
+    if !column.nullable {
+        column.not_null = Some(tuning::not_null(node, address, reader));
+    }
+    tuning::read(node, &mut column, reader);
+    let texts: Vec<String> = column.default.iter().chain(&column.generated).cloned().collect();
+    texts.iter().for_each(|text| reader.mention(address, text));
     let columns = reader.columns(table).unwrap_or_default();
     let read = column.generated.as_deref().map(|text| columns_in(text, table.name(), columns));
     let read: Vec<Address> =
@@ -168,7 +245,7 @@ fn column(
 }
 
 /// What a column cannot be at once.
-fn contradictions(node: &Node, ty: &str, in_key: bool, reader: &mut ModelReader<'_>) {
+fn contradictions(node: &Node, ty: &SqlType, in_key: bool, reader: &mut ModelReader<'_>) {
     let span = |key: &str| node.entry(key).filter(|e| !e.value.is_null()).map(|e| e.key.span);
     let pairs = [("identity", "default"), ("identity", "generated"), ("generated", "default")];
     for (one, other) in pairs {
@@ -182,11 +259,22 @@ fn contradictions(node: &Node, ty: &str, in_key: bool, reader: &mut ModelReader<
         }
     }
     if let Some(identity) = span("identity")
-        && !matches!(ty, "smallint" | "integer" | "bigint")
+        && !matches!(ty.to_string().as_str(), "smallint" | "integer" | "bigint")
     {
         let at = node.get("type").map_or(identity, |n| n.span);
         let message = format!("an identity column cannot be of type {ty}");
         contradiction(message, [identity, at], "use bigint, integer or smallint", reader);
+    }
+    if let Some(span) = span("virtual").filter(|_| node.get("generated").is_none()) {
+        let message = "a column that is not generated cannot be virtual".to_owned();
+        contradiction(message, [span, span], "add `generated:`, or remove it", reader);
+    }
+    let forbidden = node.get("nullable").and_then(Node::flag) == Some(false);
+    if let Some(span) =
+        span("not_null").filter(|_| !forbidden && !in_key && node.get("identity").is_none())
+    {
+        let message = "a column that may be null has no not-null constraint".to_owned();
+        contradiction(message, [span, span], "add `nullable: false`, or remove it", reader);
     }
     if node.get("nullable").and_then(Node::flag) == Some(true) {
         let nullable = span("nullable").unwrap_or(node.span);

@@ -4,6 +4,8 @@ mod exclusion;
 mod reference;
 mod write;
 
+pub(crate) use reference::reference;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 

@@ -122,7 +122,10 @@ fn key_over(table: &Address, wanted: &[String], reader: &ModelReader<'_>) -> Opt
 }
 
 /// Splits `table(a, b)`; names are verbatim, quotes are for dots, commas and parentheses in them.
-fn reference(node: &Node, reader: &mut ModelReader<'_>) -> Option<(String, Option<Vec<String>>)> {
+pub(crate) fn reference(
+    node: &Node,
+    reader: &mut ModelReader<'_>,
+) -> Option<(String, Option<Vec<String>>)> {
     let text = node.text()?.trim();
     let parts = split(text, |c| c == '(' || c == ')');
     let wrong = |reader: &mut ModelReader<'_>| {

@@ -1,0 +1,174 @@
+//! NOT NULL: given, taken away, and from 18 on a constraint with a name.
+
+use reconcile_catalog::Address;
+use reconcile_sql::ident::fit;
+use reconcile_sql::{LockLevel, QName, quote_ident};
+
+use super::{Column, NotNull, data};
+use crate::Cx;
+use crate::constraint::{Constraint, table_of};
+use crate::step::{Action, Preflight, Sql, Stage, Work};
+use crate::table::relation;
+
+/// NOT NULL of one column.
+pub(super) struct Nulls<'a> {
+    address: &'a Address,
+    table: QName,
+    column: String,
+    /// The rows that are in the way; nothing where the plan fills them itself.
+    preflight: Option<Preflight>,
+    cx: &'a Cx<'a>,
+}
+
+impl<'a> Nulls<'a> {
+    pub(super) fn of(address: &'a Address, cx: &'a Cx<'a>) -> Self {
+        let table = relation(address);
+        let preflight = Some(data::nulls(&table, address.name()));
+        Self { address, column: quote_ident(address.name()), table, preflight, cx }
+    }
+
+    /// The same for a column that the plan fills before.
+    pub(super) fn filled(self) -> Self {
+        Self { preflight: None, ..self }
+    }
+
+    fn alter(&self, summary: String, clause: String, level: LockLevel) -> Action {
+        Action::new(self.address, summary, Sql::alter_table(&self.table, clause))
+            .locking(self.table.clone(), level)
+    }
+
+    /// Nulls may come.
+    pub(super) fn allow(&self) -> Stage {
+        let clause = format!("ALTER COLUMN {} DROP NOT NULL", self.column);
+        let summary = format!("let {} be null", self.address.short());
+        Stage::transaction(vec![self.alter(summary, clause, LockLevel::AccessExclusive)])
+    }
+
+    /// Nulls are forbidden, in a way that scans nothing while readers wait.
+    pub(super) fn forbid(&self, wanted: &Column) -> Vec<Stage> {
+        let table = table_of(self.address);
+        if self.cx.version.at_least(18) {
+            let usual = NotNull::usual(self.address);
+            return self.forbid_by_name(wanted.not_null.as_ref().unwrap_or(&usual));
+        }
+        let mut set = self.set();
+        if self.cx.is_rewritten(&table) {
+            // The proof is free in a transaction that rewrites the table.
+            set.preflights.extend(self.preflight.clone());
+            return vec![Stage::with(&table, vec![set])];
+        }
+        self.forbid_by_check(set)
+    }
+
+    fn set(&self) -> Action {
+        let clause = format!("ALTER COLUMN {} SET NOT NULL", self.column);
+        let summary = format!("forbid nulls in {}", self.address.short());
+        self.alter(summary, clause, LockLevel::AccessExclusive)
+    }
+
+    /// A CHECK that is validated beside writers proves it, so that SET NOT NULL scans nothing.
+    fn forbid_by_check(&self, set: Action) -> Vec<Stage> {
+        let (table, name) = (table_of(self.address), self.address.short());
+        let proof = fit(&format!("{}_{}", self.table.name, self.address.name()), "_rc_not_null");
+        let proof_sql = quote_ident(&proof);
+        let there = self.cx.live.definition::<Constraint>(&Constraint::address(&table, &proof));
+        let mut stages = Vec::new();
+        if there.is_none() {
+            let clause =
+                format!("ADD CONSTRAINT {proof_sql} CHECK ({} IS NOT NULL) NOT VALID", self.column);
+            let summary = format!("check new rows for nulls in {name}");
+            let mut add = self.alter(summary, clause, LockLevel::AccessExclusive);
+            add.preflights.extend(self.preflight.clone());
+            stages.push(Stage::transaction(vec![add]));
+        }
+        if there.is_none_or(|c| !c.validated) {
+            stages.push(self.validate(&proof));
+        }
+        let summary = "drop the proof, which the column now carries itself".to_owned();
+        let sql = format!("ALTER TABLE {} DROP CONSTRAINT {proof_sql}", self.table);
+        let drop = Action::new(self.address, summary, Sql::Statement(sql))
+            .locking(self.table.clone(), LockLevel::AccessExclusive);
+        stages.push(Stage::transaction(vec![set, drop]));
+        stages
+    }
+
+    fn validate(&self, name: &str) -> Stage {
+        let clause = format!("VALIDATE CONSTRAINT {}", quote_ident(name));
+        let summary = format!("prove that no row has a null in {}", self.address.short());
+        let validate = self.alter(summary, clause, LockLevel::ShareUpdateExclusive);
+        Stage::transaction(vec![validate.working(Work::Scan(self.table.clone()))])
+    }
+
+    /// From 18 on: the constraint itself, for new rows first, then for all.
+    fn forbid_by_name(&self, wanted: &NotNull) -> Vec<Stage> {
+        let table = table_of(self.address);
+        if wanted.validated && self.cx.is_rewritten(&table) {
+            let mut add = self.add(wanted, true);
+            add.preflights.extend(self.preflight.clone());
+            return vec![Stage::with(&table, vec![add])];
+        }
+        let mut add = self.add(wanted, false);
+        if !wanted.validated {
+            return vec![Stage::transaction(vec![add])];
+        }
+        add.preflights.extend(self.preflight.clone());
+        vec![Stage::transaction(vec![add]), self.validate(&wanted.name.value)]
+    }
+
+    /// The constraint of a column that has none; NOT VALID unless rows are proven at once.
+    fn add(&self, wanted: &NotNull, proven: bool) -> Action {
+        let NotNull { name, no_inherit, validated: _ } = wanted;
+        let clause = format!(
+            "ADD CONSTRAINT {} NOT NULL {}{}{}",
+            quote_ident(&name.value),
+            self.column,
+            if *no_inherit { " NO INHERIT" } else { "" },
+            if proven { "" } else { " NOT VALID" }
+        );
+        let rows = if proven { "" } else { " from now on" };
+        let summary = format!("forbid nulls in {}{rows}", self.address.short());
+        self.alter(summary, clause, LockLevel::AccessExclusive)
+    }
+
+    /// A constraint that a declaration could not make: one that old rows need not satisfy.
+    pub(super) fn add_unproven(&self, wanted: &Column) -> Option<Action> {
+        let constraint = wanted.not_null.as_ref().filter(|c| !c.validated && !wanted.nullable)?;
+        self.cx.version.at_least(18).then(|| self.add(constraint, false))
+    }
+
+    /// One constraint becomes another one, under another name if that is asked for.
+    pub(super) fn change(&self, live: &NotNull, wanted: &NotNull, renamed: bool) -> Vec<Stage> {
+        let mut actions = Vec::new();
+        let mut stages = Vec::new();
+        if live.validated && !wanted.validated {
+            // There is no way back from validated but a new constraint.
+            actions.extend(self.allow().actions);
+            actions.push(self.add(wanted, false));
+            return vec![Stage::transaction(actions)];
+        }
+        let (from, to) = (quote_ident(&live.name.value), quote_ident(&wanted.name.value));
+        if renamed {
+            let sql = format!("ALTER TABLE {} RENAME CONSTRAINT {from} TO {to}", self.table);
+            let summary = format!("rename constraint {from} to {to}");
+            let rename = Action::new(self.address, summary, Sql::Statement(sql))
+                .locking(self.table.clone(), LockLevel::AccessExclusive);
+            actions.push(rename);
+        }
+        let name = if renamed { &wanted.name.value } else { &live.name.value };
+        if live.no_inherit != wanted.no_inherit {
+            let how = if wanted.no_inherit { "NO INHERIT" } else { "INHERIT" };
+            let clause = format!("ALTER CONSTRAINT {} {how}", quote_ident(name));
+            let summary = format!("let children have the constraint {name}: {how}");
+            actions.push(self.alter(summary.to_lowercase(), clause, LockLevel::AccessExclusive));
+        }
+        stages.push(Stage::transaction(actions));
+        if !live.validated && wanted.validated {
+            let mut validate = self.validate(name);
+            for action in &mut validate.actions {
+                action.preflights.extend(self.preflight.clone());
+            }
+            stages.push(validate);
+        }
+        stages
+    }
+}
