@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use reconcile_catalog::Object;
+use reconcile_catalog::{Address, Object};
 use reconcile_yaml::{Entry, Out};
 
 use super::Extension;
@@ -36,6 +36,25 @@ static FIELDS: [Field; 4] = [
     Field::absent(&[&EXTENSION]),
 ];
 
+/// The extensions that one of PostgreSQL's own needs (`requires` in its control file); those of
+/// others are known only to the server that has their files.
+fn required(name: &str) -> Vec<Address> {
+    let languages = [
+        ("_plperlu", "plperlu"),
+        ("_plperl", "plperl"),
+        ("_plpython3u", "plpython3u"),
+        ("_plpython2u", "plpython2u"),
+    ];
+    let transform = languages.iter().find_map(|(end, language)| {
+        name.strip_suffix(end).map(|ty| vec![ty.to_owned(), (*language).to_owned()])
+    });
+    let required = match name {
+        "earthdistance" => vec!["cube".to_owned()],
+        _ => transform.unwrap_or_default(),
+    };
+    required.iter().map(|name| Extension::address(name)).collect()
+}
+
 impl ModelPart for ExtensionModel {
     fn fields(&self) -> &'static [Field] {
         &FIELDS
@@ -60,6 +79,7 @@ impl ModelPart for ExtensionModel {
             let extension = Extension { namespace, version };
             let mut object = Object::new(address.clone(), None, Arc::new(extension));
             object.depends_on.extend(needs);
+            object.depends_on.extend(required(&name));
             if reader.declare(object, key.span) {
                 reader.sections(&EXTENSION, &address, value);
             }
