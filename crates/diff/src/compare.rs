@@ -221,7 +221,7 @@ impl Look<'_> {
                     d.iter().zip(l).map(|(d, l)| self.same(d, l, scope)).collect();
                 verdicts.into_iter().max().unwrap_or(Verdict::Same)
             }
-            (desired, live) if desired == live => Verdict::Same,
+            (desired, live) if desired == live || desired.is_same_name(live) => Verdict::Same,
             _ => Verdict::Different,
         }
     }

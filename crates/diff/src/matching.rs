@@ -1,6 +1,6 @@
 //! Which live object is which desired one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object};
 
@@ -65,6 +65,7 @@ impl Matches {
         live: &Catalog,
         mut equal: impl FnMut(&Object, &Object) -> bool,
     ) -> Self {
+        let mut moved = BTreeSet::new();
         for object in desired.objects().filter(|o| o.definition.known_by_definition()) {
             let named = self.live.get(&object.address).cloned();
             if let Some(there) = named.as_ref().and_then(|a| live.get(a))
@@ -91,9 +92,29 @@ impl Matches {
                     self.displaced.push(named);
                 }
                 self.pair(&object.address, &candidate.address.clone());
+                moved.insert(object.address.clone());
             }
         }
+        self.follow(desired, live, &moved);
         self
+    }
+
+    /// What belongs to an object that was found under another name is looked for there.
+    fn follow(&mut self, desired: &Catalog, live: &Catalog, moved: &BTreeSet<Address>) {
+        let mut belonging: Vec<&Object> =
+            moved.iter().flat_map(|parent| desired.children(parent)).collect();
+        let before: Vec<Address> =
+            belonging.iter().filter_map(|o| self.live.remove(&o.address)).collect();
+        for there in &before {
+            self.desired.remove(there);
+        }
+        while let Some(object) = belonging.pop() {
+            let there = self.live_place(object);
+            if live.contains(&there) && !self.desired.contains_key(&there) {
+                self.pair(&object.address, &there);
+                belonging.extend(desired.children(&object.address));
+            }
+        }
     }
 
     fn pair(&mut self, desired: &Address, live: &Address) {

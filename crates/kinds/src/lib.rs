@@ -29,6 +29,7 @@ pub mod policy;
 pub mod range;
 mod read;
 pub mod registry;
+pub mod statistics;
 mod step;
 mod storage;
 pub mod table;
@@ -36,7 +37,7 @@ pub mod trigger;
 mod user_type;
 pub mod view;
 
-pub use cx::{Cx, Facts, RelationSize};
+pub use cx::{Cx, Facts, Fates, RelationSize};
 pub use exchange::{Exchanged, exchange};
 pub use kind::{After, Alteration, Disturbance, How, Kind, Reaction, Replacement};
 pub use read::{ObjectId, ReadError, Reader, Row, dependencies};

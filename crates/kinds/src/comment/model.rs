@@ -19,6 +19,7 @@ use crate::model::{At, Field, ModelPart, ModelReader, Shape, WriteCx, Written};
 use crate::namespace::model::NAMESPACE;
 use crate::policy::model::POLICY;
 use crate::range::model::RANGE;
+use crate::statistics::model::STATISTICS;
 use crate::table::model::TABLE;
 use crate::trigger::model::TRIGGER;
 use crate::view::model::VIEW;
@@ -37,6 +38,7 @@ static FIELDS: [Field; 2] = [
             &FOREIGN_KEY,
             &EXCLUSION,
             &INDEX,
+            &STATISTICS,
             &ENUM,
             &DOMAIN,
             &DOMAIN_CHECK,

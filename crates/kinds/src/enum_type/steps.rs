@@ -45,7 +45,9 @@ fn value_names(value: &Value, name: &QName) -> bool {
             ty.element() == SqlType::named(Some(name.namespace.clone()), name.name.clone())
         }
         Value::List(items) => items.iter().any(|v| value_names(v, name)),
-        Value::Unstated | Value::None | Value::Flag(_) | Value::Number(_) => false,
+        Value::Unstated | Value::None | Value::Flag(_) | Value::Number(_) | Value::Name { .. } => {
+            false
+        }
     }
 }
 
