@@ -287,12 +287,16 @@ impl Planner<'_> {
                 // It is altered under the name that it has, then renamed: what is proven about it is
                 // proven before it takes the place of another one.
                 if !properties.is_empty() && !exchanged {
-                    let wanted = Object { address: live.clone(), ..wanted };
+                    // What belongs to another object is named by it, which is renamed already.
+                    let wanted = match desired.target() {
+                        Some(_) => wanted,
+                        None => Object { address: live.clone(), ..wanted },
+                    };
                     let alteration = Alteration { live: there, desired: &wanted, properties };
                     let stages = kind.alter(&alteration, &cx);
                     self.add(desired, Verb::Alter, stages);
                 }
-                if desired.name() != live.name() {
+                if desired.name() != live.name() && desired.target().is_none() {
                     match kind.rename(there, desired.name(), &cx) {
                         Ok(stages) => self.graph.add_rename(desired, stages),
                         Err(refusal) => self.out.refusals.push(refusal),
