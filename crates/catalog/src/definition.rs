@@ -81,6 +81,12 @@ pub trait Definition: Any + Debug + Send + Sync {
         None
     }
 
+    /// The object above that this one is the part of for its own parent, which has one such part at
+    /// most: the index of a partitioned table, for the index of a partition.
+    fn part_of(&self) -> Option<Address> {
+        None
+    }
+
     /// Whether a complete model means the name that PostgreSQL chooses where it states none.
     fn has_usual_name(&self) -> bool {
         false

@@ -95,8 +95,38 @@ impl Matches {
                 moved.insert(object.address.clone());
             }
         }
+        self.parts(desired, live, &mut moved);
         self.follow(desired, live, &moved);
         self
+    }
+
+    /// A part of something that is matched is the live part of that, whatever it is called.
+    fn parts(&mut self, desired: &Catalog, live: &Catalog, moved: &mut BTreeSet<Address>) {
+        let mut left: Vec<(&Object, Address)> = desired
+            .objects()
+            .filter_map(|o| o.definition.part_of().map(|above| (o, above)))
+            .collect();
+        let mut found = true;
+        while std::mem::take(&mut found) {
+            left.retain(|(object, above)| {
+                let Some(above) = self.live.get(above) else { return true };
+                let parent = object.parent.as_ref().map(|p| self.live.get(p).unwrap_or(p));
+                let part = parent.into_iter().flat_map(|p| live.children(p));
+                let part = part.filter(|o| o.definition.part_of().as_ref() == Some(above));
+                let Some(there) = part.map(|o| o.address.clone()).next() else { return false };
+                found = true;
+                if self.live.get(&object.address) != Some(&there) {
+                    let other = self.desired.get(&there).cloned();
+                    other.iter().for_each(|other| drop(self.live.remove(other)));
+                    if let Some(before) = self.live.get(&object.address).cloned() {
+                        self.desired.remove(&before);
+                    }
+                    self.pair(&object.address, &there);
+                    moved.insert(object.address.clone());
+                }
+                false
+            });
+        }
     }
 
     /// What belongs to an object that was found under another name is looked for there.

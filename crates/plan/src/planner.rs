@@ -390,9 +390,7 @@ impl Planner<'_> {
                             self.graph.order(earlier, id);
                         }
                     }
-                    if verb == Verb::Create {
-                        self.order_behind_what_goes(id, &going);
-                    }
+                    self.order_behind_what_goes(id, &going);
                 }
             }
         }
@@ -419,7 +417,7 @@ impl Planner<'_> {
         out
     }
 
-    /// What has to be gone before an object can be made, although neither refers to the other.
+    /// What has to be gone before an object can be made or changed, although neither refers to the other.
     fn order_behind_what_goes(&mut self, id: NodeId, going: &[NodeId]) {
         let address = self.graph.nodes[id].address.clone();
         let Some((kind, object)) = kind(address.kind()).zip(self.inputs.desired.get(&address))

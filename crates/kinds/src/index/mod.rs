@@ -184,6 +184,10 @@ impl Definition for Index {
         self.attached_to.is_some()
     }
 
+    fn part_of(&self) -> Option<Address> {
+        self.attached_to.as_ref().map(Attached::address)
+    }
+
     fn has_usual_name(&self) -> bool {
         self.attached_to.is_some()
     }

@@ -167,6 +167,13 @@ impl Kind for IndexKind {
         Ok(stages)
     }
 
+    /// The name of a part is free once the parent's index is gone.
+    fn waits_for(&self, object: &Object, gone: &Object, cx: &Cx<'_>) -> bool {
+        let live = cx.fates.live.get(&object.address).unwrap_or(&object.address);
+        let live = cx.live.definition::<Index>(live);
+        live.is_some_and(|live| partitions::goes_with(live, &gone.address, cx))
+    }
+
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         Ok(vec![Stage::transaction(vec![rename(&live.address, &qualified(&live.address), to)])])
     }

@@ -195,6 +195,11 @@ pub(super) fn is_mended(live: &Index, change: &Alteration<'_>, cx: &Cx<'_>) -> b
     stays && change.properties.iter().all(|p| p.name == "valid")
 }
 
+/// Whether a live index does not stay as the object that it is.
+pub(super) fn goes(live: &Address, cx: &Cx<'_>) -> bool {
+    !cx.fates.desired.contains_key(live) || is_replaced(live, cx)
+}
+
 /// Whether a live index makes way for another one.
 fn is_replaced(live: &Address, cx: &Cx<'_>) -> bool {
     let pair = cx.fates.desired.get(live).and_then(|desired| {
@@ -234,6 +239,7 @@ pub(super) fn alter(change: &Alteration<'_>, index: &Index, cx: &Cx<'_>) -> Vec<
         let from = QName::new(&part.table.namespace, &temporary);
         // A part that changes itself takes its name itself, behind this.
         let itself = part.live.as_ref().is_some_and(|live| cx.fates.altered.contains(live));
+        let itself = itself && part.stated;
         if !itself {
             renames.push((from, part.name.clone()));
         }
@@ -308,6 +314,19 @@ pub(super) fn alter_part(
         return Ok(Vec::new());
     }
     Err(Refusal::new(address, "it belongs to the index of the partitioned parent; change it there"))
+}
+
+/// Whether a live index goes with the index at the top of the partitions that is `gone`.
+pub(super) fn goes_with(live: &Index, gone: &Address, cx: &Cx<'_>) -> bool {
+    let mut at = live.attached_to.as_ref();
+    while let Some(above) = at {
+        let above = above.address();
+        if above == *gone {
+            return true;
+        }
+        at = cx.live.definition::<Index>(&above).and_then(|i| i.attached_to.as_ref());
+    }
+    false
 }
 
 /// Whether the model has the table of a part as no partition of that table any more.
@@ -406,8 +425,10 @@ impl<'a> Parts<'a> {
         let matched = live.as_ref().and_then(|live| cx.fates.desired.get(live));
         let new = cx.desired.children(&on).find(attached).map(|o| &o.address);
         let stated = matched.or(new).and_then(|address| cx.desired.get(address));
-        let name = match (stated, &live) {
-            (Some(object), _) if !object.unnamed => object.address.name().to_owned(),
+        // One that is there gets its new name by itself, if it gets one.
+        let name = match (matched, stated, &live) {
+            (Some(_), _, Some(live)) => live.name().to_owned(),
+            (_, Some(object), _) => object.address.name().to_owned(),
             _ => self.free_name(&table, live.as_ref()),
         };
         self.taken.insert(QName::new(&table.namespace, &name));

@@ -17,6 +17,11 @@ use crate::{Alteration, Cx};
 pub(super) fn in_place(change: &Alteration<'_>, cx: &Cx<'_>) -> bool {
     // "This operation is not supported for partitioned indexes."
     let partitioned = partitions::is_partitioned(&table_of(&change.live.address), cx);
+    // What goes with the parent's is made anew.
+    let above = change.live.get::<Index>().and_then(|i| i.attached_to.as_ref());
+    if above.is_some_and(|above| partitions::goes(&above.address(), cx)) {
+        return false;
+    }
     let becomes_part = change.live.get::<Index>().is_some_and(|i| i.attached_to.is_none());
     change.properties.iter().all(|p| match p.name {
         "statistics" => true,
