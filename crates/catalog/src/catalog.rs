@@ -260,6 +260,11 @@ impl Catalog {
             if let Some(definition) = completed {
                 self.redefine(&address, definition);
             }
+            if self.get(&address).is_some_and(|o| o.unnamed && o.definition.has_usual_name())
+                && let Some(object) = self.contents().get_mut(&address)
+            {
+                object.unnamed = false;
+            }
         }
     }
 

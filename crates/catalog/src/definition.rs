@@ -4,7 +4,8 @@ use std::any::Any;
 use std::fmt::{self, Debug};
 use std::sync::Arc;
 
-use reconcile_sql::SqlType;
+use reconcile_sql::ident::split_qualified;
+use reconcile_sql::{SqlType, quote_ident};
 
 use crate::{Address, Catalog, Expression, Retype, Retypes, Scope};
 
@@ -80,6 +81,17 @@ pub trait Definition: Any + Debug + Send + Sync {
         None
     }
 
+    /// The object above that this one is the part of for its own parent, which has one such part at
+    /// most: the index of a partitioned table, for the index of a partition.
+    fn part_of(&self) -> Option<Address> {
+        None
+    }
+
+    /// Whether a complete model means the name that PostgreSQL chooses where it states none.
+    fn has_usual_name(&self) -> bool {
+        false
+    }
+
     /// For the kinds: back to the concrete type.
     fn as_any(&self) -> &dyn Any;
 }
@@ -135,6 +147,15 @@ pub enum Value {
     Number(i64),
     /// A word or text that compares byte by byte.
     Text(String),
+    /// The name of something that is found without its namespace too: a collation, an operator class.
+    Name {
+        /// Where it is, if that is said.
+        namespace: Option<String>,
+        /// What it is called.
+        name: String,
+        /// Whether it is what stands there if nothing is said: equal to [`Value::None`] as well.
+        usual: bool,
+    },
     /// A type.
     Type(SqlType),
     /// SQL that the server may spell in another way.
@@ -149,6 +170,26 @@ impl Value {
     /// A list of words.
     pub fn words<S: Into<String>>(words: impl IntoIterator<Item = S>) -> Self {
         Self::List(words.into_iter().map(|w| Self::Text(w.into())).collect())
+    }
+
+    /// A name as SQL, with or without its namespace.
+    pub fn name(sql: &str, usual: bool) -> Self {
+        let (namespace, name) = split_qualified(sql);
+        let namespace = namespace.filter(|n| n != "pg_catalog");
+        Self::Name { namespace, name, usual }
+    }
+
+    /// Whether two names are one, as far as they say where.
+    pub fn is_same_name(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Name { usual: true, .. }, Self::None | Self::Name { usual: true, .. })
+            | (Self::None, Self::Name { usual: true, .. }) => true,
+            (
+                Self::Name { namespace: a, name: left, usual: _ },
+                Self::Name { namespace: b, name: right, usual: _ },
+            ) => left == right && (a == b || a.is_none() || b.is_none()),
+            _ => false,
+        }
     }
 
     /// The value of an optional property: `None` if there is nothing.
@@ -196,6 +237,10 @@ impl fmt::Display for Value {
             Self::Flag(yes) => f.write_str(if *yes { "yes" } else { "no" }),
             Self::Number(n) => write!(f, "{n}"),
             Self::Text(text) | Self::Statement(text) => f.write_str(text),
+            Self::Name { namespace: None, name, usual: _ } => f.write_str(&quote_ident(name)),
+            Self::Name { namespace: Some(namespace), name, usual: _ } => {
+                write!(f, "{}.{}", quote_ident(namespace), quote_ident(name))
+            }
             Self::Type(ty) => write!(f, "{ty}"),
             Self::Expression(expression) => f.write_str(&expression.text),
             Self::List(items) => {

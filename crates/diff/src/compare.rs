@@ -164,7 +164,9 @@ fn gone_with(address: &Address, live: &Catalog, matches: &Matches, desired: &Cat
 
 /// An object whose path differs only because its parent is renamed has not moved itself.
 fn parent_renamed(desired: &Object, live: &Object, matches: &Matches) -> bool {
-    desired.address.name() == live.address.name()
+    // What belongs to its parent (a comment) has no name of its own.
+    let belongs = |o: &Object| o.parent.is_some() && o.address.target() == o.parent;
+    (desired.address.name() == live.address.name() || (belongs(desired) && belongs(live)))
         && desired.parent.as_ref().and_then(|p| matches.live_of(p)) == live.parent.as_ref()
 }
 
@@ -238,7 +240,7 @@ impl Look<'_> {
                     d.iter().zip(l).map(|(d, l)| self.same(d, l, scope)).collect();
                 verdicts.into_iter().max().unwrap_or(Verdict::Same)
             }
-            (desired, live) if desired == live => Verdict::Same,
+            (desired, live) if desired == live || desired.is_same_name(live) => Verdict::Same,
             _ => Verdict::Different,
         }
     }

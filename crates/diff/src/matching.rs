@@ -1,6 +1,6 @@
 //! Which live object is which desired one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object};
 
@@ -65,6 +65,7 @@ impl Matches {
         live: &Catalog,
         mut equal: impl FnMut(&Object, &Object) -> bool,
     ) -> Self {
+        let mut moved = BTreeSet::new();
         for object in desired.objects().filter(|o| o.definition.known_by_definition()) {
             let named = self.live.get(&object.address).cloned();
             if let Some(there) = named.as_ref().and_then(|a| live.get(a))
@@ -91,9 +92,59 @@ impl Matches {
                     self.displaced.push(named);
                 }
                 self.pair(&object.address, &candidate.address.clone());
+                moved.insert(object.address.clone());
             }
         }
+        self.parts(desired, live, &mut moved);
+        self.follow(desired, live, &moved);
         self
+    }
+
+    /// A part of something that is matched is the live part of that, whatever it is called.
+    fn parts(&mut self, desired: &Catalog, live: &Catalog, moved: &mut BTreeSet<Address>) {
+        let mut left: Vec<(&Object, Address)> = desired
+            .objects()
+            .filter_map(|o| o.definition.part_of().map(|above| (o, above)))
+            .collect();
+        let mut found = true;
+        while std::mem::take(&mut found) {
+            left.retain(|(object, above)| {
+                let Some(above) = self.live.get(above) else { return true };
+                let parent = object.parent.as_ref().map(|p| self.live.get(p).unwrap_or(p));
+                let part = parent.into_iter().flat_map(|p| live.children(p));
+                let part = part.filter(|o| o.definition.part_of().as_ref() == Some(above));
+                let Some(there) = part.map(|o| o.address.clone()).next() else { return false };
+                found = true;
+                if self.live.get(&object.address) != Some(&there) {
+                    let other = self.desired.get(&there).cloned();
+                    other.iter().for_each(|other| drop(self.live.remove(other)));
+                    if let Some(before) = self.live.get(&object.address).cloned() {
+                        self.desired.remove(&before);
+                    }
+                    self.pair(&object.address, &there);
+                    moved.insert(object.address.clone());
+                }
+                false
+            });
+        }
+    }
+
+    /// What belongs to an object that was found under another name is looked for there.
+    fn follow(&mut self, desired: &Catalog, live: &Catalog, moved: &BTreeSet<Address>) {
+        let mut belonging: Vec<&Object> =
+            moved.iter().flat_map(|parent| desired.children(parent)).collect();
+        let before: Vec<Address> =
+            belonging.iter().filter_map(|o| self.live.remove(&o.address)).collect();
+        for there in &before {
+            self.desired.remove(there);
+        }
+        while let Some(object) = belonging.pop() {
+            let there = self.live_place(object);
+            if live.contains(&there) && !self.desired.contains_key(&there) {
+                self.pair(&object.address, &there);
+                belonging.extend(desired.children(&object.address));
+            }
+        }
     }
 
     fn pair(&mut self, desired: &Address, live: &Address) {

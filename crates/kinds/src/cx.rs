@@ -19,6 +19,8 @@ pub struct Cx<'a> {
     pub retypes: &'a Retypes,
     /// Relations that the plan rewrites.
     pub rewritten: &'a BTreeSet<Address>,
+    /// Which object is which, and what becomes of it.
+    pub fates: &'a Fates,
     /// What is known of the server beside its objects.
     pub facts: &'a Facts,
 }
@@ -38,6 +40,19 @@ impl Cx<'_> {
     pub fn size(&self, relation: &QName) -> Option<&RelationSize> {
         self.facts.sizes.get(relation)
     }
+}
+
+/// Which live object is which desired one, and what becomes of it.
+#[derive(Clone, Debug, Default)]
+pub struct Fates {
+    /// Desired addresses by live ones.
+    pub desired: BTreeMap<Address, Address>,
+    /// Live addresses by desired ones.
+    pub live: BTreeMap<Address, Address>,
+    /// Live objects that get other properties; a new name alone is none.
+    pub altered: BTreeSet<Address>,
+    /// Live objects that go for good.
+    pub gone: BTreeSet<Address>,
 }
 
 /// Facts about the server and its data that are no objects: nothing here is a difference.

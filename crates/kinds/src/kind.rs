@@ -77,7 +77,7 @@ pub trait Kind: Sync {
         Err(Refusal::new(&change.live.address, format!("a {} cannot be altered", self.name())))
     }
 
-    /// Whether `gone`, which the plan removes, has to be gone before `object` can be made, although
+    /// Whether `gone`, which the plan removes, has to be gone before `object` can be made or changed, although
     /// neither refers to the other: partitions whose bounds may overlap.
     fn waits_for(&self, _object: &Object, _gone: &Object, _cx: &Cx<'_>) -> bool {
         false

@@ -31,6 +31,7 @@ pub mod range;
 mod read;
 pub mod registry;
 pub mod sequence;
+pub mod statistics;
 mod step;
 mod storage;
 pub mod table;
@@ -38,7 +39,7 @@ pub mod trigger;
 mod user_type;
 pub mod view;
 
-pub use cx::{Cx, Facts, RelationSize};
+pub use cx::{Cx, Facts, Fates, RelationSize};
 pub use exchange::{Exchanged, exchange};
 pub use kind::{After, Alteration, Disturbance, How, Kind, Reaction, Replacement};
 pub use read::{ObjectId, ReadError, Reader, Row, dependencies};

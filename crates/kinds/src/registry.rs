@@ -22,6 +22,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &crate::materialized_view::MaterializedViewKind,
     &crate::index::IndexKind,
     &crate::inheritance::InheritanceKind,
+    &crate::statistics::StatisticsKind,
     &crate::policy::PolicyKind,
     &crate::trigger::TriggerKind,
     &crate::function::FunctionKind,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object, PropertyChange, Value};
 use reconcile_diff::{Change, Difference};
-use reconcile_kinds::{Alteration, Cx, Facts, How, Kind, Refusal, Replacement, kind};
+use reconcile_kinds::{Alteration, Cx, Facts, Fates, How, Kind, Refusal, Replacement, kind};
 use reconcile_sql::{QName, ServerVersion};
 
 use crate::batch::batches;
@@ -46,19 +46,18 @@ pub struct Approvals {
 
 /// Makes the plan.
 pub fn plan(inputs: &Inputs<'_>) -> Plan {
-    let rewritten = rewritten(inputs);
+    let fates = fates(inputs);
+    let rewritten = rewritten(inputs, &fates);
     let cx = Cx {
         live: inputs.live,
         desired: inputs.desired,
         version: inputs.version,
         retypes: &inputs.difference.retypes,
         rewritten: &rewritten,
+        fates: &fates,
         facts: inputs.facts,
     };
-    let gone = inputs.difference.changes.iter().filter_map(|c| match c {
-        Change::Drop(address) => Some(address.clone()),
-        Change::Create(_) | Change::Alter { .. } => None,
-    });
+    let gone = fates.gone.clone();
     let altered = inputs.difference.changes.iter().filter_map(|c| match c {
         Change::Alter { desired, live, properties } if is_change(properties) => {
             Some((live.clone(), desired.clone()))
@@ -76,7 +75,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         cx,
         graph: Graph::default(),
         out: Plan::default(),
-        gone: gone.collect(),
+        gone,
         altered: altered.collect(),
         made: made.collect(),
         needs: Vec::new(),
@@ -85,9 +84,30 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
     planner.out
 }
 
+/// What becomes of the live objects, as far as the comparison says.
+fn fates(inputs: &Inputs<'_>) -> Fates {
+    let mut out = Fates::default();
+    for (desired, live) in inputs.difference.matched.pairs() {
+        out.desired.insert(live.clone(), desired.clone());
+        out.live.insert(desired.clone(), live.clone());
+    }
+    for change in &inputs.difference.changes {
+        match change {
+            Change::Drop(address) => {
+                out.gone.insert(address.clone());
+            }
+            Change::Alter { live, properties, .. } if properties.iter().any(|p| p.proven) => {
+                out.altered.insert(live.clone());
+            }
+            Change::Alter { .. } | Change::Create(_) => {}
+        }
+    }
+    out
+}
+
 /// The relations that the changes rewrite: known before any step is made, because other steps can
 /// use the occasion.
-fn rewritten(inputs: &Inputs<'_>) -> BTreeSet<Address> {
+fn rewritten(inputs: &Inputs<'_>, fates: &Fates) -> BTreeSet<Address> {
     let none = BTreeSet::new();
     let cx = Cx {
         live: inputs.live,
@@ -95,6 +115,7 @@ fn rewritten(inputs: &Inputs<'_>) -> BTreeSet<Address> {
         version: inputs.version,
         retypes: &inputs.difference.retypes,
         rewritten: &none,
+        fates,
         facts: inputs.facts,
     };
     let mut out = BTreeSet::new();
@@ -266,12 +287,16 @@ impl Planner<'_> {
                 // It is altered under the name that it has, then renamed: what is proven about it is
                 // proven before it takes the place of another one.
                 if !properties.is_empty() && !exchanged {
-                    let wanted = Object { address: live.clone(), ..wanted };
+                    // What belongs to another object is named by it, which is renamed already.
+                    let wanted = match desired.target() {
+                        Some(_) => wanted,
+                        None => Object { address: live.clone(), ..wanted },
+                    };
                     let alteration = Alteration { live: there, desired: &wanted, properties };
                     let stages = kind.alter(&alteration, &cx);
                     self.add(desired, Verb::Alter, stages);
                 }
-                if desired.name() != live.name() {
+                if desired.name() != live.name() && desired.target().is_none() {
                     match kind.rename(there, desired.name(), &cx) {
                         Ok(stages) => self.graph.add_rename(desired, stages),
                         Err(refusal) => self.out.refusals.push(refusal),
@@ -323,6 +348,14 @@ impl Planner<'_> {
                             if let Some(later) = self.graph.first(needed, Verb::Drop) {
                                 self.graph.order(id, later);
                             }
+                            // It is named by what it is part of, under the name that this has.
+                            let stays = self.inputs.difference.matched.desired_of(needed);
+                            let renamed = stays.and_then(|d| self.graph.rename(d));
+                            if let Some(later) =
+                                renamed.filter(|_| object.parent.as_ref() == Some(needed))
+                            {
+                                self.graph.order(id, later);
+                            }
                         }
                     }
                     // A name is free once its bearer is gone, and its successor takes it in the same
@@ -357,9 +390,7 @@ impl Planner<'_> {
                             self.graph.order(earlier, id);
                         }
                     }
-                    if verb == Verb::Create {
-                        self.order_behind_what_goes(id, &going);
-                    }
+                    self.order_behind_what_goes(id, &going);
                 }
             }
         }
@@ -386,7 +417,7 @@ impl Planner<'_> {
         out
     }
 
-    /// What has to be gone before an object can be made, although neither refers to the other.
+    /// What has to be gone before an object can be made or changed, although neither refers to the other.
     fn order_behind_what_goes(&mut self, id: NodeId, going: &[NodeId]) {
         let address = self.graph.nodes[id].address.clone();
         let Some((kind, object)) = kind(address.kind()).zip(self.inputs.desired.get(&address))

@@ -3,7 +3,7 @@
 use crate::{Meaning, Scalar, Style};
 
 /// A range of bytes in one of the files that are read together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Default, Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The number of the file.
     pub file: usize,

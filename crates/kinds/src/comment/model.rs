@@ -20,6 +20,7 @@ use crate::namespace::model::NAMESPACE;
 use crate::policy::model::POLICY;
 use crate::range::model::RANGE;
 use crate::sequence::model::SEQUENCE;
+use crate::statistics::model::STATISTICS;
 use crate::table::model::TABLE;
 use crate::trigger::model::TRIGGER;
 use crate::view::model::VIEW;
@@ -38,6 +39,7 @@ static FIELDS: [Field; 2] = [
             &FOREIGN_KEY,
             &EXCLUSION,
             &INDEX,
+            &STATISTICS,
             &ENUM,
             &DOMAIN,
             &DOMAIN_CHECK,

@@ -46,7 +46,9 @@ fn value_names(value: &Value, name: &QName) -> bool {
         }
         Value::List(items) => items.iter().any(|v| value_names(v, name)),
         Value::Usual(value) => value_names(value, name),
-        Value::Unstated | Value::None | Value::Flag(_) | Value::Number(_) => false,
+        Value::Unstated | Value::None | Value::Flag(_) | Value::Number(_) | Value::Name { .. } => {
+            false
+        }
     }
 }
 

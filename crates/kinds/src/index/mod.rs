@@ -1,11 +1,17 @@
 //! Indexes that no constraint owns.
+//!
+//! Invariant: an [`Index`] has everything that the server knows of it, so that CREATE INDEX made
+//! from it and `pg_get_indexdef` say the same.
 
+mod key;
 pub mod model;
+mod names;
 mod read;
 mod sql;
 mod steps;
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reconcile_catalog::{
@@ -14,8 +20,11 @@ use reconcile_catalog::{
 use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
-use crate::{column, table};
+use crate::model::settings;
+use crate::{column, inheritance, table};
 
+pub use key::{Key, KeyPart};
+pub(crate) use sql::bare;
 pub use steps::IndexKind;
 
 /// The name of the kind.
@@ -40,53 +49,42 @@ pub struct Index {
     /// The predicate of a partial index.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub predicate: Option<String>,
-    /// Storage parameters as `name=value`; `None` where the model does not say.
+    /// Storage parameters, `name=value`: compared as a set, kept in the order in which they were set.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub options: Vec<String>,
+    /// The tablespace, if it is not the database's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub options: Option<Vec<String>>,
+    pub tablespace: Option<String>,
+    /// Statistics targets of keys that are expressions, by the number of the key.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statistics: BTreeMap<u16, i32>,
     /// Whether it can be used: false for what a failed concurrent build left.
     pub valid: bool,
-    /// Whether it belongs to the index of a partitioned parent.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub inherited: bool,
+    /// The index of the partitioned parent that it is a part of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attached_to: Option<Attached>,
     /// Live side: whether CLUSTER goes by it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub clustered: bool,
     /// Live side: whether it is the replica identity of its table.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub replica_identity: bool,
-    /// Live side: `pg_get_indexdef`, which has everything else.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub definition: Option<String>,
 }
 
-/// A key of an index.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Key {
-    /// A column, or an expression.
-    #[serde(flatten)]
-    pub what: KeyPart,
-    /// The collation, if it is not the column's own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub collation: Option<String>,
-    /// The operator class, if it is not the type's default.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub operator_class: Option<String>,
-    /// DESC
-    #[serde(default)]
-    pub descending: bool,
-    /// NULLS FIRST; the default follows the direction.
-    #[serde(default)]
-    pub nulls_first: bool,
+/// An index of a partitioned table, seen from a partition's.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Attached {
+    /// The partitioned table.
+    pub table: QName,
+    /// The name of its index.
+    pub index: String,
 }
 
-/// What a key is made of.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum KeyPart {
-    /// A column, by its name verbatim.
-    Column(String),
-    /// An expression, without parentheses around it.
-    Expression(String),
+impl Attached {
+    /// The address of the parent's index.
+    pub fn address(&self) -> Address {
+        Index::address(&table::Table::address(&self.table), &self.index)
+    }
 }
 
 impl Index {
@@ -95,11 +93,26 @@ impl Index {
     pub fn address(relation: &Address, name: &str) -> Address {
         relation.child(NAME, name)
     }
+
+    /// Whether it says nothing that the index of the parent does not say for it.
+    fn follows(&self, parent: &Self) -> bool {
+        // An attached index has the same columns under the same names; the parent's validity and
+        // roles are the parent's.
+        let plain = |index: &Self| Self {
+            valid: true,
+            attached_to: None,
+            clustered: false,
+            replica_identity: false,
+            ..index.clone()
+        };
+        let (mine, theirs) = (plain(self), plain(parent));
+        mine.statistics.is_empty() && Self { statistics: BTreeMap::new(), ..theirs } == mine
+    }
 }
 
-/// The relation that an index's address is in, as a row source.
-fn relation_scope(address: &Address, catalogs: &[&Catalog]) -> Scope {
-    table::scope(&Address::new(table::NAME, &address.path()[..2]), catalogs)
+/// The relation that an index's address is in.
+pub(crate) fn table_of(address: &Address) -> Address {
+    Address::new(table::NAME, &address.path()[..2])
 }
 
 impl Definition for Index {
@@ -112,33 +125,26 @@ impl Definition for Index {
             include,
             predicate,
             options,
+            tablespace,
+            statistics,
             valid,
-            inherited: _,
+            attached_to,
             clustered: _,
             replica_identity: _,
-            definition: _,
         } = self;
-        let key = |key: &Key| {
-            let Key { what, collation, operator_class, descending, nulls_first } = key;
-            Value::List(vec![
-                match what {
-                    KeyPart::Column(name) => Value::Text(name.clone()),
-                    KeyPart::Expression(text) => Value::Expression(Expression::new(text)),
-                },
-                Value::option(collation.clone()),
-                Value::option(operator_class.clone()),
-                Value::Flag(*descending),
-                Value::Flag(*nulls_first),
-            ])
-        };
+        let targets = statistics.iter().map(|(key, target)| format!("{key}={target}"));
         vec![
             Property::new("method", method.as_str()),
             Property::new("unique", *unique),
             Property::new("nulls_not_distinct", *nulls_not_distinct),
-            Property::new("columns", Value::List(keys.iter().map(key).collect())),
+            Property::new("columns", Value::List(keys.iter().map(Key::value).collect())),
             Property::new("include", Value::words(include)),
             Property::new("where", Value::option(predicate.clone().map(Expression::new))),
-            Property::new("with", options.as_ref().map_or(Value::Unstated, Value::words)),
+            Property::new("with", Value::words(settings::sorted(options))),
+            Property::new("tablespace", Value::option(tablespace.clone())),
+            Property::new("statistics", Value::words(targets)),
+            // Its name is not compared: the parent's index may be renamed.
+            Property::state("attached", attached_to.is_some()),
             Property::state("valid", *valid),
         ]
     }
@@ -152,11 +158,11 @@ impl Definition for Index {
     }
 
     fn scope(&self, address: &Address, catalogs: &[&Catalog]) -> Option<Scope> {
-        Some(relation_scope(address, catalogs))
+        Some(table::scope(&table_of(address), catalogs))
     }
 
     fn retyped(&self, address: &Address, retypes: &Retypes) -> Option<Arc<dyn Definition>> {
-        let relation = Address::new(table::NAME, &address.path()[..2]);
+        let relation = table_of(address);
         let retype = |text: &String| column::retyped_expression(text, &relation, retypes);
         let predicate = self.predicate.as_ref().map(|p| retype(p).unwrap_or_else(|| p.clone()));
         let keys = self.keys.iter().map(|key| match &key.what {
@@ -166,9 +172,7 @@ impl Definition for Index {
             }
             KeyPart::Column(_) => key.clone(),
         });
-        let keys: Vec<Key> = keys.collect();
-        let definition = self.definition.as_ref().map(|d| retype(d).unwrap_or_else(|| d.clone()));
-        let retyped = Self { predicate, keys, definition, ..self.clone() };
+        let retyped = Self { predicate, keys: keys.collect(), ..self.clone() };
         (retyped != *self).then(|| Arc::new(retyped) as Arc<dyn Definition>)
     }
 
@@ -177,7 +181,15 @@ impl Definition for Index {
     }
 
     fn is_implied(&self) -> bool {
-        self.inherited
+        self.attached_to.is_some()
+    }
+
+    fn part_of(&self) -> Option<Address> {
+        self.attached_to.as_ref().map(Attached::address)
+    }
+
+    fn has_usual_name(&self) -> bool {
+        self.attached_to.is_some()
     }
 
     fn implied_by(&self, address: &Address) -> Option<Address> {
@@ -188,6 +200,22 @@ impl Definition for Index {
     fn as_any(&self) -> &dyn Any {
         self
     }
+}
+
+/// The table that a table is a partition of.
+fn partition_of<'c>(table: &Address, catalog: &'c Catalog) -> Option<&'c QName> {
+    inheritance::of(table, catalog).filter(|i| i.is_partition())?.parents.first()
+}
+
+/// The partitions of a table.
+fn partitions(table: &Address, catalog: &Catalog) -> Vec<Address> {
+    let name = table::relation(table);
+    let found = catalog.dependents(table).filter_map(|o| o.address.target());
+    let mut found: Vec<Address> =
+        found.filter(|child| partition_of(child, catalog) == Some(&name)).collect();
+    found.sort();
+    found.dedup();
+    found
 }
 
 /// The name of the index as SQL.

@@ -1,11 +1,24 @@
 //! The SQL of an index.
 
+use reconcile_sql::lex::significant;
 use reconcile_sql::{QName, quote_ident};
 
+use super::key::listed;
 use super::{Index, Key, KeyPart};
 
-/// CREATE INDEX under a name; complete for what a model can say.
-pub(super) fn create(index: &Index, name: &str, relation: &QName, concurrently: bool) -> String {
+/// In which way an index is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// In a transaction.
+    Plain,
+    /// CONCURRENTLY
+    Beside,
+    /// ON ONLY a partitioned table, whose partitions' indexes are attached one by one.
+    Only,
+}
+
+/// CREATE INDEX under a name; complete but for the statistics targets.
+pub(super) fn create(index: &Index, name: &str, relation: &QName, manner: Manner) -> String {
     let Index {
         method,
         unique,
@@ -14,17 +27,19 @@ pub(super) fn create(index: &Index, name: &str, relation: &QName, concurrently: 
         include,
         predicate,
         options,
+        tablespace,
+        statistics: _,
         valid: _,
-        inherited: _,
+        attached_to: _,
         clustered: _,
         replica_identity: _,
-        definition: _,
     } = index;
     let unique = if *unique { "UNIQUE " } else { "" };
-    let beside = if concurrently { "CONCURRENTLY " } else { "" };
+    let beside = if manner == Manner::Beside { "CONCURRENTLY " } else { "" };
+    let only = if manner == Manner::Only { "ONLY " } else { "" };
     let keys: Vec<String> = keys.iter().map(key).collect();
     let mut sql = format!(
-        "CREATE {unique}INDEX {beside}{} ON {relation} USING {} ({})",
+        "CREATE {unique}INDEX {beside}{} ON {only}{relation} USING {} ({})",
         quote_ident(name),
         quote_ident(method),
         keys.join(", ")
@@ -36,8 +51,11 @@ pub(super) fn create(index: &Index, name: &str, relation: &QName, concurrently: 
     if *nulls_not_distinct {
         sql.push_str(" NULLS NOT DISTINCT");
     }
-    if let Some(options) = options.as_ref().filter(|o| !o.is_empty()) {
-        sql.push_str(&format!(" WITH ({})", options.join(", ")));
+    if !options.is_empty() {
+        sql.push_str(&format!(" WITH ({})", listed(options)));
+    }
+    if let Some(tablespace) = tablespace {
+        sql.push_str(&format!(" TABLESPACE {}", quote_ident(tablespace)));
     }
     if let Some(predicate) = predicate {
         sql.push_str(&format!(" WHERE {predicate}"));
@@ -45,27 +63,56 @@ pub(super) fn create(index: &Index, name: &str, relation: &QName, concurrently: 
     sql
 }
 
-/// One key, in the order that the grammar wants: collation, operator class, direction, nulls.
+/// One key. A call would need no parentheses, but they do no harm.
 fn key(key: &Key) -> String {
-    let Key { what, collation, operator_class, descending, nulls_first } = key;
-    let mut sql = match what {
+    let what = match &key.what {
         KeyPart::Column(name) => quote_ident(name),
         KeyPart::Expression(text) => format!("({text})"),
     };
-    if let Some(collation) = collation {
-        sql.push_str(&format!(" COLLATE {collation}"));
+    format!("{what}{}", key.modifiers())
+}
+
+/// An expression without the parentheses around it: one pair is CREATE INDEX's own, another one the
+/// deparser's.
+pub(crate) fn bare(text: &str) -> &str {
+    let mut text = text.trim();
+    while let Some(inside) = enclosed(text) {
+        text = inside;
     }
-    if let Some(class) = operator_class {
-        sql.push_str(&format!(" {class}"));
+    text
+}
+
+/// What stands between two parentheses that enclose the whole.
+fn enclosed(text: &str) -> Option<&str> {
+    let tokens = significant(text);
+    let (first, last) = tokens.first().zip(tokens.last())?;
+    let inside = tokens.get(1..tokens.len().saturating_sub(1))?;
+    let mut depth = 0_i32;
+    let mut comma = false;
+    for token in inside {
+        match token.text {
+            "(" | "[" => depth += 1,
+            ")" | "]" => depth -= 1,
+            "," if depth == 0 => comma = true, // a row
+            _ => {}
+        }
+        if depth < 0 {
+            return None;
+        }
     }
-    if *descending {
-        sql.push_str(" DESC");
+    let whole = first.is("(") && last.is(")") && !comma && !inside.is_empty();
+    whole.then(|| text[first.start + 1..last.start].trim())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::bare;
+
+    #[test]
+    fn strips_parentheses_around_the_whole_only() {
+        assert_eq!(bare("((a + b))"), "a + b");
+        assert_eq!(bare("((a) + (b))"), "(a) + (b)");
+        assert_eq!(bare("(ROW(a, b))"), "ROW(a, b)");
+        assert_eq!(bare("((a, b))"), "(a, b)");
     }
-    // NULLS FIRST is the default of DESC, NULLS LAST that of ASC.
-    match (descending, nulls_first) {
-        (false, true) => sql.push_str(" NULLS FIRST"),
-        (true, false) => sql.push_str(" NULLS LAST"),
-        _ => {}
-    }
-    sql
 }

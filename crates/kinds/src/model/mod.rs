@@ -9,6 +9,7 @@ mod expression;
 mod field;
 mod mention;
 pub(crate) mod names;
+mod readable;
 mod reader;
 pub mod settings;
 mod write;
@@ -20,6 +21,7 @@ use reconcile_yaml::{Entry, Node};
 pub use expression::{columns_in, unwrapped};
 pub use field::{Field, Form, Shape};
 pub use names::{joined, object_name};
+pub use readable::readable;
 pub use reader::{At, Item, ModelReader, Reading, read};
 pub use write::{WriteCx, Written};
 
@@ -47,6 +49,10 @@ pub trait ModelPart: Sync {
         at: &At<'a>,
         reader: &mut ModelReader<'a>,
     );
+
+    /// Adds what follows from everything that the files state, once all of it is read: the parts that
+    /// partitions have of their parent's objects.
+    fn finish(&self, _reader: &mut ModelReader<'_>) {}
 
     /// The way back: what a model says of an object; nothing for one that follows from another, such
     /// as the column that a partition has from its parent.

@@ -73,6 +73,9 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>)
     reader.read_waiting();
     implied::add(&mut reader.catalog);
     reader.resolve_mentions();
+    for part in KINDS.iter().filter_map(|kind| kind.model()) {
+        part.finish(&mut reader);
+    }
     reader.manage_all();
     let ModelReader { catalog, places, problems, .. } = reader;
     Reading { catalog, places, problems }
@@ -152,6 +155,16 @@ impl<'a> ModelReader<'a> {
             self.places.insert(address, span);
         }
         new
+    }
+
+    /// Where an object is declared.
+    pub fn place(&self, address: &Address) -> Span {
+        self.places.get(address).copied().unwrap_or_default()
+    }
+
+    /// Lets an object be made after another one.
+    pub fn depend(&mut self, dependent: &Address, on: &Address) {
+        self.catalog.depend(dependent, on);
     }
 
     /// Says that an object shall not be there.

@@ -13,6 +13,7 @@ use crate::materialized_view::model::MATERIALIZED_VIEW;
 use crate::model::{At, FILE, Field, MANAGE_KEY, ModelPart, ModelReader, Shape, WriteCx, Written};
 use crate::namespace::model::NAMESPACE;
 use crate::range::model::RANGE;
+use crate::statistics::model::STATISTICS;
 use crate::table::model::TABLE;
 use crate::view::model::VIEW;
 
@@ -30,7 +31,17 @@ static FIELDS: [Field; 2] = [
         "What of all objects is managed besides: owners, grants. Left alone if left out.",
     ),
     Field::section(
-        &[&TABLE, &VIEW, &MATERIALIZED_VIEW, &ENUM, &DOMAIN, &COMPOSITE, &RANGE, &NAMESPACE],
+        &[
+            &TABLE,
+            &VIEW,
+            &MATERIALIZED_VIEW,
+            &ENUM,
+            &DOMAIN,
+            &COMPOSITE,
+            &RANGE,
+            &NAMESPACE,
+            &STATISTICS,
+        ],
         NAME,
         Shape::Name,
         "The role that owns it; needs `manage: [owners]`.",

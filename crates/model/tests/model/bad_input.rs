@@ -130,7 +130,7 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "an expression in an index",
-        "tables:\n  t:\n    columns: {a: text}\n    indexes: {i: [lower(a)]}\n",
+        "tables:\n  t:\n    columns: {a: text}\n    indexes: {i: [lower(a) || 'x']}\n",
     ),
     (
         "an index modifier",

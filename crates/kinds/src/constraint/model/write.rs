@@ -5,7 +5,7 @@ use reconcile_sql::quote_ident;
 use reconcile_yaml::Out;
 
 use super::super::{Constraint, Deferred, ReferentialAction, Rule, exclusion};
-use crate::model::{WriteCx, Written, names, unwrapped};
+use crate::model::{WriteCx, Written, names, readable, unwrapped};
 use crate::storage;
 
 pub(super) fn write(object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
@@ -35,7 +35,10 @@ pub(super) fn write(object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
                 .short("columns")
         }
         Rule::Check { expression, no_inherit } => Written::child("checks", object)
-            .with("expression", Out::text(unwrapped(expression)))
+            .with(
+                "expression",
+                Out::text(readable(unwrapped(expression), object.parent.as_ref()?, cx.catalog)),
+            )
             .with_flag("no_inherit", *no_inherit)
             .short("expression"),
         Rule::ForeignKey {
