@@ -29,6 +29,7 @@ pub mod policy;
 pub mod range;
 mod read;
 pub mod registry;
+pub mod replica_identity;
 mod step;
 mod storage;
 pub mod table;

@@ -21,6 +21,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &crate::materialized_view::MaterializedViewKind,
     &crate::index::IndexKind,
     &crate::inheritance::InheritanceKind,
+    &crate::replica_identity::ReplicaIdentityKind,
     &crate::policy::PolicyKind,
     &crate::trigger::TriggerKind,
     &crate::function::FunctionKind,
