@@ -32,6 +32,7 @@ mod read;
 pub mod registry;
 pub mod sequence;
 pub mod statistics;
+pub mod replica_identity;
 mod step;
 mod storage;
 pub mod table;

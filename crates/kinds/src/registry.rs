@@ -23,6 +23,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &crate::index::IndexKind,
     &crate::inheritance::InheritanceKind,
     &crate::statistics::StatisticsKind,
+    &crate::replica_identity::ReplicaIdentityKind,
     &crate::policy::PolicyKind,
     &crate::trigger::TriggerKind,
     &crate::function::FunctionKind,

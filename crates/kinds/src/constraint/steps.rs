@@ -278,6 +278,10 @@ impl Kind for ConstraintKind {
         // A foreign key that stays, or shall refer to something else, makes way and comes back.
         let wanted = cx.desired.contains(&object.address);
         match (by, &constraint.rule) {
+            // The copies in partitions go with the one of the partitioned table.
+            (Disturbance::Dropped, _) if constraint.inherited && !constraint.local => {
+                Reaction::Goes
+            }
             (Disturbance::Dropped, Rule::ForeignKey { .. })
                 if wanted
                     && !constraint.inherited
