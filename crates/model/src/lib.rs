@@ -10,10 +10,10 @@ mod files;
 mod json_schema;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use reconcile_catalog::{Address, Catalog, Complete, Object};
+use reconcile_catalog::{Address, AddressMap, Catalog, Complete, Object};
 use reconcile_kinds::model::read;
 use reconcile_sql::QName;
 use reconcile_yaml::{Node, Problem, Span};
@@ -28,8 +28,9 @@ use diagnostic::Source;
 #[derive(Clone, Debug)]
 pub struct Model {
     sources: Vec<Source>,
-    roots: Vec<Node>,
-    places: BTreeMap<Address, Span>,
+    /// What they say, as far as it does not depend on the types that a database has.
+    catalog: Option<Catalog>,
+    places: AddressMap<Span>,
     complete: Complete,
 }
 
@@ -65,15 +66,15 @@ impl Model {
         // With a file missing, what refers to it would be reported for nothing.
         let whole = roots.len() == sources.len();
         let reading = whole.then(|| read(&roots, None, Vec::new()));
-        let places = match reading {
+        let (places, catalog) = match reading {
             Some(reading) => {
                 problems.extend(reading.problems);
-                reading.places
+                (reading.places, (!reading.asks_for_types).then_some(reading.catalog))
             }
-            None => BTreeMap::new(),
+            None => (AddressMap::default(), None),
         };
         if problems.is_empty() {
-            Ok(Self { sources, roots, places, complete: Complete::default() })
+            Ok(Self { sources, catalog, places, complete: Complete::default() })
         } else {
             Err(Diagnostics::of(problems, &sources))
         }
@@ -83,6 +84,9 @@ impl Model {
     #[must_use]
     pub fn complete(mut self, complete: Complete) -> Self {
         self.complete = complete;
+        if let Some(catalog) = &mut self.catalog {
+            catalog.set_complete(complete);
+        }
         self
     }
 
@@ -105,13 +109,24 @@ impl Model {
         live_types: &BTreeSet<QName>,
         given: Vec<Object>,
     ) -> Result<Catalog, Diagnostics> {
-        let mut reading = read(&self.roots, Some(live_types), given);
+        if let Some(catalog) = self.catalog.as_ref().filter(|_| given.is_empty()) {
+            return Ok(catalog.clone());
+        }
+        let mut reading = read(&self.roots()?, Some(live_types), given);
         reading.catalog.set_complete(self.complete);
         if reading.problems.is_empty() {
             Ok(reading.catalog)
         } else {
             Err(Diagnostics::of(reading.problems, &self.sources))
         }
+    }
+
+    /// The trees of the files: read again, because hardly any model needs them twice, and they are
+    /// larger than all else.
+    fn roots(&self) -> Result<Vec<Node>, Diagnostics> {
+        let sources = self.sources.iter().enumerate();
+        let roots = sources.map(|(file, source)| reconcile_yaml::parse(file, source.text()));
+        roots.collect::<Result<_, _>>().map_err(|found| Diagnostics::of(found, &self.sources))
     }
 
     /// The files, by the names under which they were found, in order.
