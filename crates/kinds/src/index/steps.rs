@@ -145,10 +145,7 @@ impl Kind for IndexKind {
         if index.inherited {
             return Ok(Vec::new()); // It is made with the parent's.
         }
-        let relation_is_new = !cx
-            .live
-            .objects()
-            .any(|o| o.parent.is_none() && o.address.path() == &address.path()[..2]);
+        let relation_is_new = !cx.live.has_top(&address.path()[..2]);
         if how == How::Within || relation_is_new || is_partitioned(address, cx) {
             let mut action = create_within(address, index, cx);
             if how == How::Online {
