@@ -1,6 +1,6 @@
 //! The catalog: objects by address.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use crate::addresses::Addresses;
@@ -72,6 +72,8 @@ struct Contents {
     at: AddressMap<u32>,
     /// The same in the order of their addresses, once somebody wants to know.
     order: OnceLock<Vec<u32>>,
+    /// The names of those that are part of nothing, once somebody wants to know.
+    tops: OnceLock<HashSet<Box<[String]>>>,
     children: AddressMap<Addresses>,
     dependents: AddressMap<Addresses>,
     /// Desired side: objects that shall not be there.
@@ -138,6 +140,7 @@ impl Catalog {
             dependents.insert(object.address.clone());
         }
         contents.order.take();
+        contents.tops.take();
         contents.at.insert(object.address.clone(), at);
         contents.objects.push(object);
         Ok(())
@@ -161,6 +164,7 @@ impl Catalog {
         let contents = self.contents();
         contents.at.remove(address);
         contents.order.take();
+        contents.tops.take();
     }
 
     /// Puts another definition of the same object in its place.
@@ -185,6 +189,15 @@ impl Catalog {
         self.0.at.contains_key(address)
     }
 
+    /// Whether there is an object of any kind with these names that is part of no other.
+    pub fn has_top(&self, path: &[String]) -> bool {
+        let tops = self.0.tops.get_or_init(|| {
+            let tops = self.in_place().filter(|o| o.parent.is_none());
+            tops.map(|o| o.address.path().into()).collect()
+        });
+        tops.contains(path)
+    }
+
     /// All objects in the order of their addresses.
     pub fn objects(&self) -> impl Iterator<Item = &Object> {
         self.0.order().iter().map(|at| &self.0.objects[*at as usize])
@@ -192,17 +205,22 @@ impl Catalog {
 
     /// All objects in the order in which they were added.
     pub fn in_place(&self) -> impl Iterator<Item = &Object> {
-        self.0.objects.iter()
+        // What was taken out leaves a gap.
+        let whole = self.0.objects.len() == self.0.at.len();
+        let is_there = move |(at, o): &(usize, &Object)| {
+            whole || self.get(&o.address).is_some_and(|o| o.place == *at)
+        };
+        self.0.objects.iter().enumerate().filter(is_there).map(|(_, o)| o)
     }
 
     /// How many objects there are.
     pub fn len(&self) -> usize {
-        self.0.objects.len()
+        self.0.at.len()
     }
 
     /// Whether there is no object.
     pub fn is_empty(&self) -> bool {
-        self.0.objects.is_empty()
+        self.0.at.is_empty()
     }
 
     /// The objects that are part of `parent`, in order.
@@ -251,7 +269,7 @@ impl Catalog {
     pub fn set_complete(&mut self, complete: Complete) {
         self.contents().complete = complete;
         let covered: Vec<Address> = self
-            .objects()
+            .in_place()
             .filter(|o| self.completes(&o.definition.pruned(&o.address)))
             .map(|o| o.address.clone())
             .collect();

@@ -11,10 +11,11 @@ mod json_schema;
 mod merge;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
-use reconcile_catalog::{Address, Catalog, Complete, Object};
+use reconcile_catalog::{Address, AddressMap, Catalog, Complete, Object};
 use reconcile_kinds::model::read;
 use reconcile_sql::QName;
 use reconcile_yaml::{Node, Problem, Span};
@@ -30,8 +31,11 @@ use diagnostic::Source;
 #[derive(Clone, Debug)]
 pub struct Model {
     sources: Vec<Source>,
-    roots: Vec<Node>,
-    places: BTreeMap<Address, Span>,
+    /// Their trees, once somebody wants them again: they are larger than all else.
+    trees: OnceLock<Vec<Node>>,
+    /// What they say, as far as it does not depend on the types that a database has.
+    catalog: Option<Catalog>,
+    places: AddressMap<Span>,
     absent: BTreeSet<Address>,
     complete: Complete,
 }
@@ -83,15 +87,17 @@ impl Model {
         // With a file missing, what refers to it would be reported for nothing.
         let whole = roots.len() == sources.len();
         let reading = whole.then(|| read(&roots, None, Vec::new()));
-        let (places, absent) = match reading {
+        let (places, absent, catalog) = match reading {
             Some(reading) => {
                 problems.extend(reading.problems);
-                (reading.places, reading.catalog.absent().cloned().collect())
+                let absent = reading.catalog.absent().cloned().collect();
+                (reading.places, absent, (!reading.asks_for_types).then_some(reading.catalog))
             }
-            None => (BTreeMap::new(), BTreeSet::new()),
+            None => (AddressMap::default(), BTreeSet::new(), None),
         };
         if problems.is_empty() {
-            Ok(Self { sources, roots, places, absent, complete: Complete::default() })
+            let complete = Complete::default();
+            Ok(Self { sources, trees: OnceLock::new(), catalog, places, absent, complete })
         } else {
             Err(Diagnostics::of(problems, &sources))
         }
@@ -101,6 +107,9 @@ impl Model {
     #[must_use]
     pub fn complete(mut self, complete: Complete) -> Self {
         self.complete = complete;
+        if let Some(catalog) = &mut self.catalog {
+            catalog.set_complete(complete);
+        }
         self
     }
 
@@ -123,13 +132,25 @@ impl Model {
         live_types: &BTreeSet<QName>,
         given: Vec<Object>,
     ) -> Result<Catalog, Diagnostics> {
-        let mut reading = read(&self.roots, Some(live_types), given);
+        if let Some(catalog) = self.catalog.as_ref().filter(|_| given.is_empty()) {
+            return Ok(catalog.clone());
+        }
+        let mut reading = read(self.trees(), Some(live_types), given);
         reading.catalog.set_complete(self.complete);
         if reading.problems.is_empty() {
             Ok(reading.catalog)
         } else {
             Err(Diagnostics::of(reading.problems, &self.sources))
         }
+    }
+
+    /// The trees of the files, which were read without a problem before.
+    fn trees(&self) -> &[Node] {
+        self.trees.get_or_init(|| {
+            let sources = self.sources.iter().enumerate();
+            let trees = sources.map(|(file, source)| reconcile_yaml::parse(file, source.text()));
+            trees.filter_map(Result::ok).collect()
+        })
     }
 
     /// The files, by the names under which they were found, in order.
