@@ -192,7 +192,7 @@ pub(crate) fn schema(rng: &mut Rng, major: u32) -> Schema {
         labels: ["red", "green", "Sky Blue", "unused"].map(str::to_owned).to_vec(),
         number: (1000, false),
         word: 40,
-        sequence: rng.chance(40).then(|| (1, 1, false)),
+        sequence: rng.chance(40).then_some((1, 1, false)),
         ..Schema::default()
     };
     if rng.chance(40) {
