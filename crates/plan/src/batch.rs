@@ -2,6 +2,8 @@
 
 use reconcile_kinds::{Action, Facts, Place, RelationLock, Sql, Work};
 
+use reconcile_sql::restate::restated;
+
 use crate::graph::{Graph, NodeId};
 use crate::stall::{Limits, bound};
 use crate::step::{Batch, Step};
@@ -118,6 +120,7 @@ fn finish(draft: Draft) -> Step {
         (Some(head), [only]) => step.sql = format!("{head} {only}"),
         (Some(head), more) => step.sql = format!("{head}\n    {}", more.join(",\n    ")),
     }
+    step.sql = restated(&step.sql);
     step
 }
 

@@ -8,6 +8,7 @@ pub mod keywords;
 pub mod lex;
 pub mod literal;
 pub mod lock;
+pub mod restate;
 pub mod retype;
 pub mod spelling;
 pub mod types;

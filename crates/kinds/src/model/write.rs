@@ -97,6 +97,8 @@ impl WriteCx<'_> {
 
     /// The key of something that stands at the top of a file: without the file's own namespace,
     /// and quoted only where a dot or a quote would be misread. Case is kept as it is.
+    ///
+    /// What stands in no namespace is called by its name alone.
     pub fn key(&self, address: &Address) -> String {
         let part = |name: &str| {
             if name.contains(['.', '"', '(']) {
@@ -106,6 +108,7 @@ impl WriteCx<'_> {
             }
         };
         match address.path() {
+            [name] => name.clone(),
             [namespace, name] if namespace != self.namespace => {
                 format!("{}.{}", part(namespace), part(name))
             }
