@@ -123,7 +123,7 @@ fn expression(names: &BTreeSet<QName>) -> String {
         ("counting", "pg_sequence x ON x.seqrelid = r.oid", "x.seqrelid"),
         ("parents", "pg_inherits x ON x.inhrelid = r.oid", "x.inhparent"),
         ("children", "pg_inherits x ON x.inhparent = r.oid", "x.inhrelid"),
-        ("statistics", "pg_statistic_ext x ON x.stxrelid = r.oid", "x.oid"),
+        ("extended", "pg_statistic_ext x ON x.stxrelid = r.oid", "x.oid"),
         (
             "comments",
             "pg_description x ON x.classoid = 'pg_catalog.pg_class'::pg_catalog.regclass \

@@ -143,14 +143,14 @@ fn kept(text: &str) -> Option<String> {
         let line = line.trim();
         let header = line.starts_with("# yaml-language-server:");
         let empty = line.is_empty() || line == "---";
-        !header && !empty && !line.starts_with("namespace:")
+        !header && !empty && !names_namespace(line)
     };
     let mut lines = text.lines().filter(says);
     let first = lines.next()?;
     // Only comments are left: they are the user's, and the file stays a model.
     if first.trim().starts_with('#')
         && lines.all(|line| line.trim().starts_with('#'))
-        && !text.lines().any(|line| line.starts_with("namespace:"))
+        && !text.lines().any(names_namespace)
     {
         return Some(format!("{text}namespace: public\n"));
     }
@@ -363,4 +363,9 @@ fn alike(a: &Node, b: &Node) -> bool {
 /// The end of what an entry's value says, without the white space behind it.
 fn value_end(text: &str, entry: &Entry) -> usize {
     end_of(text, entry.key.span.end, entry.value.span.end)
+}
+
+/// Whether a line says in which namespace unqualified names are.
+fn names_namespace(line: &str) -> bool {
+    line.strip_prefix(NAMESPACE_KEY).is_some_and(|rest| rest.starts_with(':'))
 }
