@@ -94,7 +94,9 @@ impl Kind for IndexKind {
         if how == How::Online && !relation_is_new {
             return Ok(making.stages(Manner::Beside));
         }
-        let mut actions = vec![making.within(relation_is_new)];
+        // A materialized view is made anew in the same transaction.
+        let unknown = relation_is_new || cx.is_new(&table_of(address));
+        let mut actions = vec![making.within(unknown)];
         actions.extend(making.targets());
         // What is restored says itself what it was; a model does not.
         actions.extend(roles(address, cx.live.definition::<Index>(address).or(Some(index))));

@@ -131,7 +131,7 @@ pub(super) fn create_part(
     let above = parent.address();
     let whole = cx.desired.definition::<Index>(&root(parent, cx).address());
     let made_whole = whole.is_some_and(|whole| is_short(&root(parent, cx).address(), whole, cx));
-    if cx.fates.live.get(&above).is_none() && made_whole {
+    if !cx.fates.live.contains_key(&above) && made_whole {
         return Vec::new(); // CREATE INDEX on the parent makes it.
     }
     let kept = cx.fates.live.get(&above).is_some_and(|live| !cx.fates.altered.contains(live));
