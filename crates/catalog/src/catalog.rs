@@ -192,17 +192,22 @@ impl Catalog {
 
     /// All objects in the order in which they were added.
     pub fn in_place(&self) -> impl Iterator<Item = &Object> {
-        self.0.objects.iter()
+        // What was taken out leaves a gap.
+        let whole = self.0.objects.len() == self.0.at.len();
+        let is_there = move |(at, o): &(usize, &Object)| {
+            whole || self.get(&o.address).is_some_and(|o| o.place == *at)
+        };
+        self.0.objects.iter().enumerate().filter(is_there).map(|(_, o)| o)
     }
 
     /// How many objects there are.
     pub fn len(&self) -> usize {
-        self.0.objects.len()
+        self.0.at.len()
     }
 
     /// Whether there is no object.
     pub fn is_empty(&self) -> bool {
-        self.0.objects.is_empty()
+        self.0.at.is_empty()
     }
 
     /// The objects that are part of `parent`, in order.
@@ -251,7 +256,7 @@ impl Catalog {
     pub fn set_complete(&mut self, complete: Complete) {
         self.contents().complete = complete;
         let covered: Vec<Address> = self
-            .objects()
+            .in_place()
             .filter(|o| self.completes(&o.definition.pruned(&o.address)))
             .map(|o| o.address.clone())
             .collect();

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use reconcile_catalog::{
-    Address, Catalog, Complete, Definition, Equivalences, Expression, Object, PropertyChange,
-    Pruned, Question, Retypes, Scope, Value,
+    Address, AddressMap, Catalog, Complete, Definition, Equivalences, Expression, Object,
+    PropertyChange, Pruned, Question, Retypes, Scope, Value,
 };
 use reconcile_sql::spelling;
 
@@ -59,14 +59,32 @@ impl Change {
 /// Compares what shall be there with what is.
 pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Difference {
     let mut out = Difference::default();
-    // A first look finds the type changes, which the texts of other objects have to follow.
     let by_address = Matches::by_address(desired, live);
-    out.retypes = retyping::closure(live, &by_address, desired);
+    // A first look finds what is equal already, and the type changes, which the texts of other
+    // objects have to follow.
+    let (equal, carried) = (AddressMap::default(), retyping::Carried::default());
+    let questions = BTreeSet::new();
+    let mut look = Look { desired, live, equal, carried: &carried, known, questions };
+    let mut differing = Vec::new();
+    for object in desired.in_place() {
+        let there = by_address.live_of(&object.address).and_then(|a| live.get(a));
+        let Some(there) = there else { continue };
+        if look.properties(object, there).is_empty() {
+            look.equal.insert(object.address.clone(), there.address.clone());
+        } else {
+            differing.push((object, there));
+        }
+    }
+    differing.sort_by(|(a, _), (b, _)| a.address.cmp(&b.address));
+    out.retypes = retyping::closure(live, &differing);
     let carried = retyping::Carried::new(live, &out.retypes);
 
-    let mut look = Look { desired, live, carried: &carried, known, questions: BTreeSet::new() };
+    let mut look = Look { carried: &carried, questions: BTreeSet::new(), ..look };
     let matches = by_address.by_definition(desired, live, |d, l| look.is_same_object(d, l));
-    for object in desired.objects() {
+    let mut changed: Vec<&Object> =
+        desired.in_place().filter(|object| !look.is_equal(object, &matches)).collect();
+    changed.sort_by(|a, b| a.address.cmp(&b.address));
+    for object in changed {
         match matches.live_of(&object.address) {
             None => out.changes.push(Change::Create(object.address.clone())),
             Some(address) => {
@@ -98,7 +116,9 @@ pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Diffe
         .cloned()
         .collect();
     out.changes.extend(gone.iter().cloned().map(Change::Drop));
-    for object in live.objects().filter(|o| !matches.takes(&o.address)) {
+    let mut rest: Vec<&Object> = live.in_place().filter(|o| !matches.takes(&o.address)).collect();
+    rest.sort_by(|a, b| a.address.cmp(&b.address));
+    for object in rest {
         let address = &object.address;
         let implied = || {
             object.definition.is_implied() && {
@@ -173,12 +193,23 @@ fn parent_renamed(desired: &Object, live: &Object, matches: &Matches) -> bool {
 struct Look<'a> {
     desired: &'a Catalog,
     live: &'a Catalog,
+    /// Desired objects with the live ones that they were found to equal, type changes aside.
+    equal: AddressMap<Address>,
     carried: &'a retyping::Carried<'a>,
     known: &'a Equivalences,
     questions: BTreeSet<Question>,
 }
 
 impl Look<'_> {
+    /// Whether an object is known to be there, under its name and as it shall be.
+    fn is_equal(&self, desired: &Object, matches: &Matches) -> bool {
+        let address = &desired.address;
+        let there = matches.live_of(address).filter(|a| *a == address);
+        there.is_some()
+            && self.equal.get(address) == there
+            && self.live.get(address).is_some_and(|live| !self.carried.has(live))
+    }
+
     /// Whether nothing but a name, and a state that can be mended, tells the two apart.
     fn is_same_object(&mut self, desired: &Object, live: &Object) -> bool {
         let states: Vec<&str> =
@@ -188,6 +219,9 @@ impl Look<'_> {
 
     /// The properties that differ, with the live ones as they read after the type changes.
     fn properties(&mut self, desired: &Object, live: &Object) -> Vec<PropertyChange> {
+        if self.equal.get(&desired.address) == Some(&live.address) && !self.carried.has(live) {
+            return Vec::new();
+        }
         let carried = self.carried.definition(live);
         let mut wanted = desired.definition.properties();
         for property in &mut wanted {
@@ -198,11 +232,12 @@ impl Look<'_> {
         }
         let mut there = carried.properties();
         let mut out = Vec::new();
-        let scope = desired.definition.scope(&live.address, &[self.desired, self.live]);
+        let catalogs = [self.desired, self.live];
+        let scope = || desired.definition.scope(&live.address, &catalogs);
         for property in wanted {
             let at = there.iter().position(|p| p.name == property.name);
             let value = at.map_or(Value::None, |at| there.swap_remove(at).value);
-            let verdict = self.same(&property.value, &value, scope.as_ref());
+            let verdict = self.same(&property.value, &value, &scope);
             if verdict != Verdict::Same {
                 out.push(PropertyChange {
                     name: property.name,
@@ -229,7 +264,12 @@ impl Look<'_> {
         out
     }
 
-    fn same(&mut self, desired: &Value, live: &Value, scope: Option<&Scope>) -> Verdict {
+    fn same(
+        &mut self,
+        desired: &Value,
+        live: &Value,
+        scope: &dyn Fn() -> Option<Scope>,
+    ) -> Verdict {
         match (desired, live) {
             (Value::Unstated, _) | (_, Value::Unstated) => Verdict::Same,
             (Value::Expression(d), Value::Expression(l)) => self.same_expression(d, l, scope),
@@ -249,13 +289,13 @@ impl Look<'_> {
         &mut self,
         desired: &Expression,
         live: &Expression,
-        scope: Option<&Scope>,
+        scope: &dyn Fn() -> Option<Scope>,
     ) -> Verdict {
         if desired.spelt_like(live) {
             return Verdict::Same;
         }
         let question = Question {
-            scope: scope.cloned().unwrap_or_default(),
+            scope: scope().unwrap_or_default(),
             left: desired.text.clone(),
             right: live.text.clone(),
         };

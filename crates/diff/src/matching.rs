@@ -1,28 +1,34 @@
 //! Which live object is which desired one.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
-use reconcile_catalog::{Address, Catalog, Object};
+use reconcile_catalog::{Address, AddressMap, Catalog, Object};
 
 use crate::compare::same_section;
 
 /// Pairs of desired and live objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Matches {
-    live: BTreeMap<Address, Address>,
-    desired: BTreeMap<Address, Address>,
-    displaced: Vec<Address>,
+    live: AddressMap<Address>,
+    desired: AddressMap<Address>,
+    displaced: BTreeSet<Address>,
 }
 
 impl Matches {
     /// Matches by address, and by a stated former name. A parent is matched before its children,
     /// so that children are looked for where the parent is now.
     pub(crate) fn by_address(desired: &Catalog, live: &Catalog) -> Self {
+        let named = desired.in_place().filter(|o| !o.unnamed);
+        let mut objects: Vec<&Object> = named.collect();
+        // Which of two objects comes first matters only where both could be the same live one,
+        // and that takes a rename.
+        let depth = |o: &&Object| (o.address.path().len(), o.address.has_target());
+        if objects.iter().any(|o| o.renamed_from.is_some()) {
+            objects.sort_by(|a, b| depth(a).cmp(&depth(b)).then_with(|| a.address.cmp(&b.address)));
+        } else {
+            objects.sort_by_key(depth);
+        }
         let mut out = Self::default();
-        let mut objects: Vec<&Object> = desired.objects().filter(|o| !o.unnamed).collect();
-        objects.sort_by_key(|o| {
-            (o.address.path().len(), o.address.target().is_some(), o.address.clone())
-        });
         for object in objects {
             let here = out.live_place(object);
             let former = object.renamed_from.as_ref().map(|name| here.renamed(name));
@@ -66,13 +72,16 @@ impl Matches {
         mut equal: impl FnMut(&Object, &Object) -> bool,
     ) -> Self {
         let mut moved = BTreeSet::new();
-        for object in desired.objects().filter(|o| o.definition.known_by_definition()) {
+        let mut searching: Vec<(&Object, Option<Address>)> = Vec::new();
+        for object in desired.in_place().filter(|o| o.definition.known_by_definition()) {
             let named = self.live.get(&object.address).cloned();
-            if let Some(there) = named.as_ref().and_then(|a| live.get(a))
-                && equal(object, there)
-            {
-                continue;
+            let there = named.as_ref().and_then(|a| live.get(a));
+            if !there.is_some_and(|there| equal(object, there)) {
+                searching.push((object, named));
             }
+        }
+        searching.sort_by(|(a, _), (b, _)| a.address.cmp(&b.address));
+        for (object, named) in searching {
             let Some(parent) =
                 object.parent.as_ref().map(|p| self.live.get(p).unwrap_or(p).clone())
             else {
@@ -89,7 +98,7 @@ impl Matches {
             if let Some(candidate) = same {
                 if let Some(named) = named {
                     self.desired.remove(&named);
-                    self.displaced.push(named);
+                    self.displaced.insert(named);
                 }
                 self.pair(&object.address, &candidate.address.clone());
                 moved.insert(object.address.clone());
@@ -103,9 +112,10 @@ impl Matches {
     /// A part of something that is matched is the live part of that, whatever it is called.
     fn parts(&mut self, desired: &Catalog, live: &Catalog, moved: &mut BTreeSet<Address>) {
         let mut left: Vec<(&Object, Address)> = desired
-            .objects()
+            .in_place()
             .filter_map(|o| o.definition.part_of().map(|above| (o, above)))
             .collect();
+        left.sort_by(|(a, _), (b, _)| a.address.cmp(&b.address));
         let mut found = true;
         while std::mem::take(&mut found) {
             left.retain(|(object, above)| {
@@ -171,8 +181,15 @@ impl Matches {
         self.displaced.iter()
     }
 
+    /// Whether the name of a live object goes to another live object.
+    pub fn is_displaced(&self, live: &Address) -> bool {
+        self.displaced.contains(live)
+    }
+
     /// All pairs, `(desired, live)`, in the order of the desired addresses.
     pub fn pairs(&self) -> impl Iterator<Item = (&Address, &Address)> {
-        self.live.iter()
+        let mut pairs: Vec<_> = self.live.iter().collect();
+        pairs.sort_unstable();
+        pairs.into_iter()
     }
 }

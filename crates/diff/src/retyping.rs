@@ -5,14 +5,12 @@ use std::sync::Arc;
 
 use reconcile_catalog::{Address, Catalog, Definition, Object, Retype, Retypes, Value};
 
-use crate::matching::Matches;
-
-/// The type changes between matched objects, and those that their dependents pass on.
-pub(crate) fn closure(live: &Catalog, matches: &Matches, desired: &Catalog) -> Retypes {
+/// The type changes between matched objects that differ, `(desired, live)`, and those that their
+/// dependents pass on.
+pub(crate) fn closure(live: &Catalog, differing: &[(&Object, &Object)]) -> Retypes {
     let mut retypes = Retypes::default();
     let mut queue = VecDeque::new();
-    for (wanted, there) in matches.pairs() {
-        let (Some(wanted), Some(there)) = (desired.get(wanted), live.get(there)) else { continue };
+    for (wanted, there) in differing {
         if let Some((from, to)) =
             type_of(there).zip(type_of(wanted)).filter(|(from, to)| from != to)
         {
@@ -48,6 +46,7 @@ fn type_of(object: &Object) -> Option<reconcile_sql::SqlType> {
 }
 
 /// Live definitions as they read after the type changes.
+#[derive(Default)]
 pub(crate) struct Carried<'a> {
     definitions: BTreeMap<&'a Address, Arc<dyn Definition>>,
 }
@@ -64,6 +63,10 @@ impl<'a> Carried<'a> {
             }
         }
         Self { definitions }
+    }
+
+    pub(crate) fn has(&self, object: &Object) -> bool {
+        self.definitions.contains_key(&object.address)
     }
 
     pub(crate) fn definition(&self, object: &Object) -> Arc<dyn Definition> {

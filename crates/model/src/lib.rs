@@ -11,11 +11,11 @@ mod json_schema;
 mod merge;
 mod write;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use reconcile_catalog::{Address, Catalog, Complete, Object};
-use reconcile_kinds::model::read;
+use reconcile_catalog::{Address, AddressMap, Catalog, Complete, Object};
+use reconcile_kinds::model::{Reading, read};
 use reconcile_sql::QName;
 use reconcile_yaml::{Node, Problem, Span};
 
@@ -30,8 +30,9 @@ use diagnostic::Source;
 #[derive(Clone, Debug)]
 pub struct Model {
     sources: Vec<Source>,
-    roots: Vec<Node>,
-    places: BTreeMap<Address, Span>,
+    /// What they say, as far as it does not depend on the types that a database has.
+    catalog: Option<Catalog>,
+    places: AddressMap<Span>,
     absent: BTreeSet<Address>,
     complete: Complete,
 }
@@ -83,15 +84,16 @@ impl Model {
         // With a file missing, what refers to it would be reported for nothing.
         let whole = roots.len() == sources.len();
         let reading = whole.then(|| read(&roots, None, Vec::new()));
-        let (places, absent) = match reading {
-            Some(reading) => {
-                problems.extend(reading.problems);
-                (reading.places, reading.catalog.absent().cloned().collect())
+        let (places, absent, catalog) = match reading {
+            Some(Reading { catalog, places, asks_for_types, problems: found }) => {
+                problems.extend(found);
+                let absent = catalog.absent().cloned().collect();
+                (places, absent, (!asks_for_types).then_some(catalog))
             }
-            None => (BTreeMap::new(), BTreeSet::new()),
+            None => (AddressMap::default(), BTreeSet::new(), None),
         };
         if problems.is_empty() {
-            Ok(Self { sources, roots, places, absent, complete: Complete::default() })
+            Ok(Self { sources, catalog, places, absent, complete: Complete::default() })
         } else {
             Err(Diagnostics::of(problems, &sources))
         }
@@ -101,6 +103,9 @@ impl Model {
     #[must_use]
     pub fn complete(mut self, complete: Complete) -> Self {
         self.complete = complete;
+        if let Some(catalog) = &mut self.catalog {
+            catalog.set_complete(complete);
+        }
         self
     }
 
@@ -123,13 +128,24 @@ impl Model {
         live_types: &BTreeSet<QName>,
         given: Vec<Object>,
     ) -> Result<Catalog, Diagnostics> {
-        let mut reading = read(&self.roots, Some(live_types), given);
+        if let Some(catalog) = self.catalog.as_ref().filter(|_| given.is_empty()) {
+            return Ok(catalog.clone());
+        }
+        let mut reading = read(&self.roots()?, Some(live_types), given);
         reading.catalog.set_complete(self.complete);
         if reading.problems.is_empty() {
             Ok(reading.catalog)
         } else {
             Err(Diagnostics::of(reading.problems, &self.sources))
         }
+    }
+
+    /// The trees of the files: read again, because hardly any model needs them twice, and they are
+    /// larger than all else.
+    fn roots(&self) -> Result<Vec<Node>, Diagnostics> {
+        let sources = self.sources.iter().enumerate();
+        let roots = sources.map(|(file, source)| reconcile_yaml::parse(file, source.text()));
+        roots.collect::<Result<_, _>>().map_err(|found| Diagnostics::of(found, &self.sources))
     }
 
     /// The files, by the names under which they were found, in order.

@@ -215,22 +215,27 @@ impl Column {
 
 /// The type changes of a plan as changes of columns of relations.
 pub fn column_retypes(retypes: &Retypes) -> Vec<ColumnRetype> {
-    let convert = |change: &Retype| ColumnRetype {
+    retypes.changes.iter().map(column_retype).collect()
+}
+
+fn column_retype(change: &Retype) -> ColumnRetype {
+    ColumnRetype {
         relation: table::relation(&change.address),
         column: change.address.name().to_owned(),
         from: change.from.clone(),
         to: change.to.clone(),
-    };
-    retypes.changes.iter().map(convert).collect()
+    }
 }
 
-/// An expression of a table as it reads after the type changes; `None` if it stays.
+/// An expression of a table as it reads after the type changes; `None` if it stays. It sees the
+/// columns of that table and of no other.
 pub fn retyped_expression(source: &str, table: &Address, retypes: &Retypes) -> Option<String> {
-    let retyped = reconcile_sql::retype::retype(
-        source,
-        Some(&table::relation(table)),
-        &column_retypes(retypes),
-    );
+    let own = retypes.changes.iter().filter(|c| c.address.path().starts_with(table.path()));
+    let own: Vec<ColumnRetype> = own.map(column_retype).collect();
+    if own.is_empty() {
+        return None;
+    }
+    let retyped = reconcile_sql::retype::retype(source, Some(&table::relation(table)), &own);
     (retyped.text != source).then_some(retyped.text)
 }
 

@@ -14,6 +14,9 @@ mod reader;
 pub mod settings;
 mod write;
 
+use std::collections::{BTreeSet, HashMap};
+use std::sync::LazyLock;
+
 use reconcile_catalog::{Address, Object};
 use reconcile_sql::QName;
 use reconcile_yaml::{Entry, Node};
@@ -79,24 +82,37 @@ pub trait ModelPart: Sync {
 pub fn fields_of(
     form: &'static Form,
 ) -> impl Iterator<Item = (&'static dyn ModelPart, &'static Field)> {
-    KINDS
-        .iter()
-        .filter_map(|kind| kind.model())
-        .flat_map(|part| part.fields().iter().map(move |field| (part, field)))
-        .filter(move |(_, field)| field.of.iter().any(|of| of.name == form.name))
+    type Fields = HashMap<&'static str, Vec<(&'static dyn ModelPart, &'static Field)>>;
+    static FIELDS: LazyLock<Fields> = LazyLock::new(|| {
+        let mut fields = Fields::new();
+        for part in KINDS.iter().filter_map(|kind| kind.model()) {
+            for field in part.fields() {
+                let forms: BTreeSet<&str> = field.of.iter().map(|form| form.name).collect();
+                forms.into_iter().for_each(|of| fields.entry(of).or_default().push((part, field)));
+            }
+        }
+        fields
+    });
+    FIELDS.get(form.name).into_iter().flatten().copied()
 }
 
 /// The place of a section among those that stand in one mapping.
 pub fn section_place(name: &str) -> usize {
-    let parts = KINDS.iter().filter_map(|kind| kind.model());
-    let mut fields = parts.flat_map(|part| part.fields());
-    fields.position(|field| field.section && field.name == name).unwrap_or(usize::MAX)
+    static PLACES: LazyLock<HashMap<&'static str, usize>> = LazyLock::new(|| {
+        let parts = KINDS.iter().filter_map(|kind| kind.model());
+        let mut places = HashMap::new();
+        for (at, field) in parts.flat_map(|part| part.fields()).enumerate() {
+            if field.section {
+                places.entry(field.name).or_insert(at);
+            }
+        }
+        places
+    });
+    PLACES.get(name).copied().unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]

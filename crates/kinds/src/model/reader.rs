@@ -1,14 +1,15 @@
 //! Trees of model files become the objects of a catalog.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use reconcile_catalog::{Address, Catalog, Object};
+use reconcile_catalog::{Address, AddressMap, Catalog, Object};
 use reconcile_sql::QName;
 use reconcile_sql::ident::{MAX_IDENT_BYTES, split_qualified};
 use reconcile_yaml::{Entry, Key, Node, Problem, Span, Value, nearest};
 
 use super::mention::Mention;
 use super::{FILE, Field, Form, MANAGE_KEY, ModelPart, Shape, fields_of, names};
+use crate::extension::Extension;
 use crate::inheritance::implied;
 use crate::namespace;
 use crate::registry::KINDS;
@@ -19,7 +20,9 @@ pub struct Reading {
     /// The objects, and what else the model says.
     pub catalog: Catalog,
     /// Where they are declared: the place of their name, or of the whole where they have none.
-    pub places: BTreeMap<Address, Span>,
+    pub places: AddressMap<Span>,
+    /// Whether it could matter which types the database has.
+    pub asks_for_types: bool,
     /// What is wrong.
     pub problems: Vec<Problem>,
 }
@@ -33,16 +36,19 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>)
         types,
         declared: BTreeMap::new(),
         catalog: Catalog::new(),
-        places: BTreeMap::new(),
+        places: AddressMap::default(),
+        asks_for_types: false,
+        extensions: Vec::new(),
         problems: Vec::new(),
-        columns: BTreeMap::new(),
-        relations: BTreeMap::new(),
-        taken: BTreeSet::new(),
+        columns: AddressMap::default(),
+        relations: HashMap::new(),
+        taken: HashSet::new(),
         waiting: Vec::new(),
         mentions: Vec::new(),
         manage: managed(files),
     };
     for object in given {
+        reader.note(&object);
         // What is given twice is the same object.
         let _ = reader.catalog.insert(object);
     }
@@ -77,8 +83,8 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>)
         part.finish(&mut reader);
     }
     reader.manage_all();
-    let ModelReader { catalog, places, problems, .. } = reader;
-    Reading { catalog, places, problems }
+    let ModelReader { catalog, places, asks_for_types, problems, .. } = reader;
+    Reading { catalog, places, asks_for_types, problems }
 }
 
 /// What any of the files says of all objects.
@@ -122,14 +128,18 @@ pub struct ModelReader<'a> {
     pub namespace: String,
     /// The types that the database has.
     pub(crate) types: Option<&'a BTreeSet<QName>>,
+    /// Whether they were asked for.
+    pub(crate) asks_for_types: bool,
+    /// The extensions of the model, with their namespaces.
+    pub(crate) extensions: Vec<(String, Address)>,
     /// The types that the model makes, and the objects that they come with.
     pub(crate) declared: BTreeMap<QName, Address>,
     pub(super) catalog: Catalog,
-    places: BTreeMap<Address, Span>,
+    places: AddressMap<Span>,
     problems: Vec<Problem>,
-    columns: BTreeMap<Address, Vec<String>>,
-    relations: BTreeMap<QName, Span>,
-    taken: BTreeSet<QName>,
+    columns: AddressMap<Vec<String>>,
+    relations: HashMap<QName, Span>,
+    taken: HashSet<QName>,
     waiting: Vec<Waiting<'a>>,
     pub(super) mentions: Vec<Mention>,
     manage: BTreeSet<String>,
@@ -150,6 +160,7 @@ impl<'a> ModelReader<'a> {
     /// what belongs to it need not be read.
     pub fn declare(&mut self, object: Object, span: Span) -> bool {
         let address = object.address.clone();
+        self.note(&object);
         let new = self.is_new(&address, span) && self.catalog.insert(object).is_ok();
         if new {
             self.places.insert(address, span);
@@ -165,6 +176,14 @@ impl<'a> ModelReader<'a> {
     /// Lets an object be made after another one.
     pub fn depend(&mut self, dependent: &Address, on: &Address) {
         self.catalog.depend(dependent, on);
+    }
+
+    /// Remembers an extension, which types may come from.
+    fn note(&mut self, object: &Object) {
+        if let Some(extension) = object.get::<Extension>() {
+            let namespace = extension.namespace.as_deref().unwrap_or("public");
+            self.extensions.push((namespace.to_owned(), object.address.clone()));
+        }
     }
 
     /// Says that an object shall not be there.

@@ -73,10 +73,13 @@ impl Definition for Policy {
 
     fn retyped(&self, address: &Address, retypes: &Retypes) -> Option<Arc<dyn Definition>> {
         let table = table_of(address);
+        // It may read other tables.
+        let changes = column::column_retypes(retypes);
+        let relation = table::relation(&table);
         let retype = |text: &Option<String>| {
-            text.as_ref().map(|t| {
-                column::retyped_expression(t, &table, retypes).unwrap_or_else(|| t.clone())
-            })
+            let retyped =
+                |t: &String| reconcile_sql::retype::retype(t, Some(&relation), &changes).text;
+            text.as_ref().map(retyped)
         };
         let retyped =
             Self { using: retype(&self.using), check: retype(&self.check), ..self.clone() };

@@ -5,7 +5,6 @@ use reconcile_sql::types::TypeError;
 use reconcile_sql::{QName, SqlType, quote_ident};
 use reconcile_yaml::{Node, Problem, nearest};
 
-use crate::extension::Extension;
 use crate::model::ModelReader;
 
 /// The type that a node names, and the object of the model behind it.
@@ -96,6 +95,7 @@ fn named(
         if let Some(address) = reader.declared.get(candidate) {
             return Some((resolved, vec![address.clone()]));
         }
+        reader.asks_for_types = true;
         if reader.types.is_some_and(|types| types.contains(candidate)) {
             return Some((resolved, extensions_in(&candidate.namespace, reader)));
         }
@@ -118,10 +118,8 @@ fn named(
 
 /// The extensions of the model that can have a type in a namespace.
 fn extensions_in(namespace: &str, reader: &ModelReader<'_>) -> Vec<Address> {
-    let here =
-        |extension: &Extension| extension.namespace.as_deref().unwrap_or("public") == namespace;
-    let objects = reader.catalog().objects();
-    objects.filter(|o| o.get().is_some_and(here)).map(|o| o.address.clone()).collect()
+    let here = reader.extensions.iter().filter(|(of, _)| of == namespace);
+    here.map(|(_, extension)| extension.clone()).collect()
 }
 
 fn unknown(node: &Node, ty: &SqlType, reader: &ModelReader<'_>) -> Problem {
