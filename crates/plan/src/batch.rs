@@ -17,6 +17,9 @@ struct Draft {
 struct Gathered {
     transaction: bool,
     drafts: Vec<Draft>,
+    /// Whether it only touches the catalog and can be undone.
+    light: bool,
+    locks: Vec<RelationLock>,
 }
 
 /// Gathers the transactions of a plan.
@@ -31,20 +34,25 @@ pub(crate) fn batches(
         let transaction = !ids.iter().any(|&id| graph.nodes[id].place == Place::Outside);
         let actions = ids.iter().flat_map(|&id| graph.nodes[id].actions.iter().cloned());
         let drafts: Vec<Draft> = actions.map(|a| draft(a, facts)).collect();
-        let next = Gathered { transaction, drafts };
+        let undoable = |d: &Draft| d.step.work == Work::Catalog && d.step.irreversible.is_none();
+        let next = Gathered {
+            transaction,
+            light: transaction && drafts.iter().all(undoable),
+            locks: strongest(drafts.iter().flat_map(|d| d.step.locks.iter().cloned())),
+            drafts,
+        };
         match gathered.last_mut() {
             Some(last) if fits(last, &next) => last.drafts.extend(next.drafts),
             _ => gathered.push(next),
         }
     }
     let mut number = 0;
-    let finish = |Gathered { transaction, drafts }: Gathered| {
+    let finish = |Gathered { transaction, drafts, light: _, locks }: Gathered| {
         let mut steps: Vec<Step> = merge(drafts).into_iter().map(finish).collect();
         for step in &mut steps {
             number += 1;
             step.number = number;
         }
-        let locks = strongest(steps.iter().flat_map(|s| s.locks.iter().cloned()));
         let zero = std::time::Duration::ZERO;
         let mut batch = Batch {
             transaction,
@@ -64,15 +72,7 @@ pub(crate) fn batches(
 /// Whether a batch may be done in the transaction of the one before it: both only touch the
 /// catalog, lock the same relations, and can be undone.
 fn fits(last: &Gathered, next: &Gathered) -> bool {
-    let light = |b: &Gathered| {
-        b.transaction
-            && b.drafts
-                .iter()
-                .all(|d| d.step.work == Work::Catalog && d.step.irreversible.is_none())
-    };
-    let locks =
-        |b: &Gathered| strongest(b.drafts.iter().flat_map(|d| d.step.locks.iter().cloned()));
-    light(last) && light(next) && locks(last) == locks(next)
+    last.light && next.light && last.locks == next.locks
 }
 
 fn draft(action: Action, facts: &Facts) -> Draft {

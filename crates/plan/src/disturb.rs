@@ -94,7 +94,7 @@ impl Disturbances {
                 Change::Drop(address) if out.exchanges.is_succeeded(address) => {}
                 Change::Drop(address) => {
                     // What belongs to it belongs to the one that takes over its name.
-                    let heir = difference.matched.displaced().any(|d| d == address);
+                    let heir = difference.matched.is_displaced(address);
                     if let Some(object) = planner.inputs.live.get(address).filter(|_| heir) {
                         out.carry(planner, object, address);
                     }

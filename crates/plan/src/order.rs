@@ -20,19 +20,18 @@ pub(crate) fn transactions(graph: &mut Graph) -> Vec<Vec<NodeId>> {
         let before = members[&group].iter().flat_map(|&id| graph.nodes[id].after.iter());
         before.map(|&id| graph.group(id)).filter(|&g| g != group).collect()
     };
-    let key = |group: NodeId| {
+    let about = |group: NodeId| {
+        let relations = relations(graph, &members[&group]);
         let first = members[&group].iter().map(|&id| rank(graph, id)).min();
-        (relations(graph, &members[&group]), first)
+        About {
+            weight: weight(graph, &members[&group]),
+            // A neighbour that locks the same relations can share a transaction.
+            begins: Some(relations.clone()),
+            ends: Some(relations.clone()),
+            rank: (relations, first),
+        }
     };
-    sort(&groups, waits, |group, previous: Option<NodeId>| {
-        // A neighbour that locks the same relations can share a transaction.
-        let here = key(group);
-        let apart = previous.is_none_or(|p| key(p).0 != here.0);
-        (weight(graph, &members[&group]), apart, here)
-    })
-    .into_iter()
-    .map(|group| within(graph, &members[&group]))
-    .collect()
+    sort(&groups, waits, about).into_iter().map(|group| within(graph, &members[&group])).collect()
 }
 
 /// What only touches the catalog goes first, what takes long last: an application that waits for
@@ -54,18 +53,14 @@ fn within(graph: &Graph, ids: &[NodeId]) -> Vec<NodeId> {
     let inside: BTreeSet<NodeId> = ids.iter().copied().collect();
     let waits =
         |id: NodeId| graph.nodes[id].after.iter().copied().filter(|i| inside.contains(i)).collect();
-    sort(ids, waits, |id, previous: Option<NodeId>| {
-        let head = |id: NodeId, last: bool| {
-            let actions = &graph.nodes[id].actions;
-            let action = if last { actions.last() } else { actions.first() };
-            action.and_then(|a| match &a.sql {
-                reconcile_kinds::Sql::Clause { head, .. } => Some(head.clone()),
-                reconcile_kinds::Sql::Statement(_) => None,
-            })
-        };
-        let joins =
-            previous.is_some_and(|p| head(p, true).is_some() && head(p, true) == head(id, false));
-        (!joins, rank(graph, id))
+    let head = |action: Option<&reconcile_kinds::Action>| match &action?.sql {
+        reconcile_kinds::Sql::Clause { head, .. } => Some(head.clone()),
+        reconcile_kinds::Sql::Statement(_) => None,
+    };
+    sort(ids, waits, |id| {
+        let actions = &graph.nodes[id].actions;
+        let (begins, ends) = (head(actions.first()), head(actions.last()));
+        About { weight: 0, begins, ends, rank: rank(graph, id) }
     })
 }
 
@@ -82,41 +77,89 @@ fn rank(
     (node.verb, kind, node.place_in_catalog, node.address.clone())
 }
 
-/// A topological order; among what may come next, the smallest key. Linear but for the choice.
-fn sort<K: Ord>(
+/// What decides which of several comes next: the lightest first, among those what goes on where
+/// the one before ended, then the rank.
+struct About<C, K> {
+    weight: u8,
+    begins: Option<C>,
+    ends: Option<C>,
+    rank: K,
+}
+
+/// What may come next, found by what decides.
+struct Ready<'a, C, K> {
+    by_rank: BTreeSet<(u8, &'a K, NodeId)>,
+    by_beginning: BTreeSet<(u8, &'a C, &'a K, NodeId)>,
+}
+
+impl<'a, C: Ord, K: Ord> Ready<'a, C, K> {
+    fn insert(&mut self, id: NodeId, about: &'a About<C, K>) {
+        self.by_rank.insert((about.weight, &about.rank, id));
+        if let Some(begins) = &about.begins {
+            self.by_beginning.insert((about.weight, begins, &about.rank, id));
+        }
+    }
+
+    fn remove(&mut self, id: NodeId, about: &'a About<C, K>) {
+        self.by_rank.remove(&(about.weight, &about.rank, id));
+        if let Some(begins) = &about.begins {
+            self.by_beginning.remove(&(about.weight, begins, &about.rank, id));
+        }
+    }
+
+    /// The next one behind something that ended like this.
+    fn next(&self, ended: Option<&'a C>) -> Option<NodeId> {
+        let &(weight, rank, first) = self.by_rank.first()?;
+        // No rank is before the least of all that are ready.
+        let going_on = ended.and_then(|ended| {
+            let from = self.by_beginning.range((weight, ended, rank, 0)..).next();
+            from.filter(|next| (next.0, next.1) == (weight, ended))
+        });
+        Some(going_on.map_or(first, |next| next.3))
+    }
+}
+
+/// A topological order; among what may come next, what [`About`] says.
+fn sort<C: Ord, K: Ord>(
     ids: &[NodeId],
     waits: impl Fn(NodeId) -> BTreeSet<NodeId>,
-    key: impl Fn(NodeId, Option<NodeId>) -> K,
+    about: impl Fn(NodeId) -> About<C, K>,
 ) -> Vec<NodeId> {
+    let about: BTreeMap<NodeId, About<C, K>> = ids.iter().map(|&id| (id, about(id))).collect();
     let mut pending: BTreeMap<NodeId, usize> = BTreeMap::new();
     let mut wakes: BTreeMap<NodeId, Vec<NodeId>> = BTreeMap::new();
+    let mut ready = Ready { by_rank: BTreeSet::new(), by_beginning: BTreeSet::new() };
     for &id in ids {
         let before = waits(id);
-        pending.insert(id, before.len());
+        if before.is_empty() {
+            ready.insert(id, &about[&id]);
+        } else {
+            pending.insert(id, before.len());
+        }
         for earlier in before {
             wakes.entry(earlier).or_default().push(id);
         }
     }
-    let mut ready: Vec<NodeId> = ids.iter().copied().filter(|id| pending[id] == 0).collect();
     let mut out: Vec<NodeId> = Vec::new();
     loop {
-        if ready.is_empty() {
+        let ended = out.last().and_then(|id| about[id].ends.as_ref());
+        if ready.by_rank.is_empty() {
             // What waits for each other within one transaction has no right order: the usual one.
-            let stuck = pending.iter().filter(|(_, count)| **count > 0).map(|(id, _)| *id);
-            let Some(id) = stuck.min_by_key(|&id| key(id, out.last().copied())) else { break };
-            pending.insert(id, 0);
-            ready.push(id);
+            let mut stuck = Ready { by_rank: BTreeSet::new(), by_beginning: BTreeSet::new() };
+            pending.keys().for_each(|id| stuck.insert(*id, &about[id]));
+            let Some(id) = stuck.next(ended) else { break };
+            pending.remove(&id);
+            ready.insert(id, &about[&id]);
         }
-        let previous = out.last().copied();
-        let at = (0..ready.len()).min_by_key(|&at| key(ready[at], previous)).unwrap_or(0);
-        let id = ready.swap_remove(at);
+        let Some(id) = ready.next(ended) else { break };
+        ready.remove(id, &about[&id]);
         out.push(id);
         for later in wakes.remove(&id).unwrap_or_default() {
             if let Some(count) = pending.get_mut(&later) {
-                let waited = *count > 0;
-                *count = count.saturating_sub(1);
-                if waited && *count == 0 {
-                    ready.push(later);
+                *count -= 1;
+                if *count == 0 {
+                    pending.remove(&later);
+                    ready.insert(later, &about[&later]);
                 }
             }
         }

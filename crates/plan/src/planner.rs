@@ -252,8 +252,7 @@ impl Planner<'_> {
                 };
                 if !disturbances.is_rebuilt(address) {
                     // A name that another object takes over changes hands in one transaction.
-                    let handed_over =
-                        self.inputs.difference.matched.displaced().any(|d| d == address);
+                    let handed_over = self.inputs.difference.matched.is_displaced(address);
                     let how = if handed_over { How::Within } else { How::Online };
                     let stages = kind.drop(object, how, &cx);
                     self.add(address, Verb::Drop, stages);
