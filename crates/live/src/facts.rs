@@ -57,7 +57,7 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
     let free = |class: &str, oid: &str| {
         format!(
             "NOT EXISTS (SELECT FROM pg_depend e WHERE e.classid = 'pg_catalog.{class}'::regclass \
-             AND e.objid = {oid} AND e.deptype = 'e')"
+             AND e.objid = {oid} AND e.refclassid = 'pg_catalog.pg_extension'::regclass AND e.deptype = 'e')"
         )
     };
     let identity = |class: &str, oid: &str| {

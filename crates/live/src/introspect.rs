@@ -14,7 +14,7 @@ use crate::blockers::blockers_of_readers;
 use crate::connect::Session;
 use crate::error::Error;
 use crate::reading::{self, Limits};
-use crate::rows::{ResultSet, TextRow};
+use crate::rows::TextRow;
 use crate::{facts, generation};
 
 /// How the catalog is read.
@@ -70,9 +70,10 @@ pub async fn introspect(session: &mut Session, options: &ReadOptions) -> Result<
     let sql = message(session, options);
     let mut last = None;
     for attempt in 1..=ATTEMPTS {
-        match session.send_sets(&sql).await {
-            Ok(sets) => {
-                if let Some(snapshot) = understand(session, options, &sets)? {
+        let mut reading = Reading::new(options);
+        match session.send_each(&sql, |row| reading.take(row)).await {
+            Ok(()) => {
+                if let Some(snapshot) = reading.finish(ServerVersion(session.version))? {
                     return Ok(snapshot);
                 }
                 last = None;
@@ -118,40 +119,63 @@ fn message(session: &Session, options: &ReadOptions) -> String {
     format!("{}{}; COMMIT", reading::begin(session, limits), statements.join("; "))
 }
 
-/// Nothing if the catalog moved meanwhile.
-fn understand(
-    session: &Session,
-    options: &ReadOptions,
-    sets: &[ResultSet],
-) -> Result<Option<Snapshot>, Error> {
-    let rows = || sets.iter().flat_map(|set| &set.rows);
-    let mut generations = rows().filter_map(|row| Row::get(row, "generation"));
-    let (before, after) = (generations.next(), generations.next());
-    // Before any row is looked at: what was read from a moving catalog can be anything.
-    if before != after {
-        return Ok(None);
-    }
-    let mut reader = Reader::new(options.hidden_namespace.clone());
-    let mut facts = Facts::default();
-    for row in rows() {
-        match Row::get(row, "kind") {
-            Some("generation") => {}
-            Some("depend") => reader.depend(row)?,
-            Some("fact") => facts::read(row, &mut facts),
-            Some(name) => match reconcile_kinds::kind(name) {
-                Some(kind) => kind.read(row, &mut reader)?,
-                None => {
-                    let reason = "no kind has this name".to_owned();
-                    return Err(ReadError { kind: name.to_owned(), reason }.into());
-                }
-            },
-            None => {}
+/// What was read so far. Rows are understood as they come and not kept.
+struct Reading {
+    reader: Reader,
+    facts: Facts,
+    generations: Vec<String>,
+    failed: Option<ReadError>,
+}
+
+impl Reading {
+    fn new(options: &ReadOptions) -> Self {
+        Self {
+            reader: Reader::new(options.hidden_namespace.clone()),
+            facts: Facts::default(),
+            generations: Vec::new(),
+            failed: None,
         }
     }
-    Ok(Some(Snapshot {
-        catalog: reader.catalog,
-        facts,
-        version: ServerVersion(session.version),
-        generation: before.unwrap_or_default().to_owned(),
-    }))
+
+    fn take(&mut self, row: &TextRow) {
+        let understood = match Row::get(row, "kind") {
+            Some("generation") => {
+                self.generations.extend(Row::get(row, "generation").map(str::to_owned));
+                Ok(())
+            }
+            _ if self.failed.is_some() => return,
+            Some("depend") => self.reader.depend(row),
+            Some("fact") => {
+                facts::read(row, &mut self.facts);
+                Ok(())
+            }
+            Some(name) => match reconcile_kinds::kind(name) {
+                Some(kind) => kind.read(row, &mut self.reader),
+                None => {
+                    let reason = "no kind has this name".to_owned();
+                    Err(ReadError { kind: name.to_owned(), reason })
+                }
+            },
+            None => Ok(()),
+        };
+        if let Err(error) = understood {
+            self.failed = Some(error);
+        }
+    }
+
+    /// Nothing if the catalog moved meanwhile: what was read from a moving one can be anything, also
+    /// something that was not understood.
+    fn finish(self, version: ServerVersion) -> Result<Option<Snapshot>, Error> {
+        let Self { reader, facts, generations, failed } = self;
+        let mut generations = generations.into_iter();
+        let (before, after) = (generations.next(), generations.next());
+        if before != after {
+            return Ok(None);
+        }
+        if let Some(failed) = failed {
+            return Err(failed.into());
+        }
+        let generation = before.unwrap_or_default();
+        Ok(Some(Snapshot { catalog: reader.catalog, facts, version, generation }))
+    }
 }

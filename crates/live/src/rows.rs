@@ -4,6 +4,7 @@
 //! a transaction pooler has nothing to mix up, and one call is one round trip whatever the number
 //! of statements.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
@@ -94,12 +95,30 @@ impl Session {
 
     /// Sends statements in one message and returns the rows of each statement by itself.
     pub async fn send_sets(&mut self, sql: &str) -> Result<Vec<ResultSet>, Error> {
+        let (sql, skip) = self.tagged(sql);
+        send(&mut self.conn, &self.target, &sql, skip).await
+    }
+
+    /// Sends statements in one message and hands over each row as it comes, so that all of them
+    /// need not be kept. The server works on the next one meanwhile.
+    pub(crate) async fn send_each(
+        &mut self,
+        sql: &str,
+        mut take: impl FnMut(&TextRow) + Send,
+    ) -> Result<(), Error> {
+        let (sql, skip) = self.tagged(sql);
+        let take = |step: Received| match step {
+            Received::Row(row) => take(&row),
+            Received::Done(_) => {}
+        };
+        receive(&mut self.conn, &self.target, &sql, skip, take).await
+    }
+
+    /// The statements as they are sent, and how many bytes in front are not the caller's.
+    fn tagged<'a>(&self, sql: &'a str) -> (Cow<'a, str>, usize) {
         match &self.tag {
-            Some(tag) => {
-                let tagged = format!("{tag}{sql}");
-                send(&mut self.conn, &self.target, &tagged, tag.len()).await
-            }
-            None => send(&mut self.conn, &self.target, sql, 0).await,
+            Some(tag) => (Cow::Owned(format!("{tag}{sql}")), tag.len()),
+            None => (Cow::Borrowed(sql), 0),
         }
     }
 
@@ -118,6 +137,32 @@ pub(crate) async fn send(
 ) -> Result<Vec<ResultSet>, Error> {
     let mut done = Vec::new();
     let mut current = ResultSet::default();
+    let take = |step: Received| match step {
+        Received::Row(row) => current.rows.push(row),
+        Received::Done(rows_affected) => {
+            current.rows_affected = rows_affected;
+            done.push(std::mem::take(&mut current));
+        }
+    };
+    receive(conn, target, sql, skip, take).await?;
+    Ok(done)
+}
+
+/// What comes in answer to a message.
+enum Received {
+    Row(TextRow),
+    /// The end of a statement, and how many rows it returned or changed.
+    Done(u64),
+}
+
+async fn receive(
+    conn: &mut PgConnection,
+    target: &Target,
+    sql: &str,
+    skip: usize,
+    mut take: impl FnMut(Received) + Send,
+) -> Result<(), Error> {
+    let mut completed = 0;
     let mut columns: Option<Arc<[String]>> = None;
     let mut broken = false;
     let mut stream = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_many(conn);
@@ -125,8 +170,8 @@ pub(crate) async fn send(
         match stream.try_next().await {
             Ok(None) => break,
             Ok(Some(Either::Left(result))) => {
-                current.rows_affected = result.rows_affected();
-                done.push(std::mem::take(&mut current));
+                take(Received::Done(result.rows_affected()));
+                completed += 1;
                 columns = None;
             }
             Ok(Some(Either::Right(row))) => {
@@ -136,18 +181,18 @@ pub(crate) async fn send(
                 // A value that cannot be read does not stop the reading: the connection is only
                 // usable again when everything was received.
                 match TextRow::new(&row, columns) {
-                    Some(row) => current.rows.push(row),
+                    Some(row) => take(Received::Row(row)),
                     None => broken = true,
                 }
             }
-            Err(error) => return Err(from_driver(error, target, sql, skip, done.len())),
+            Err(error) => return Err(from_driver(error, target, sql, skip, completed)),
         }
     }
     if broken {
         let reason = "a value is not UTF-8, although that is the connection's encoding".to_owned();
         return Err(Error::Protocol { target: target.display(), reason });
     }
-    Ok(done)
+    Ok(())
 }
 
 /// Translates an error of a connection that stood.

@@ -16,8 +16,8 @@ pub(super) fn query(version: ServerVersion) -> String {
     let user = user_relation("'r', 'p'");
     let names = |numbers: &str, relation: &str| {
         format!(
-            "(SELECT json_agg(a.attname ORDER BY k.place) FROM unnest({numbers}) WITH ORDINALITY AS k(attnum, place) \
-             JOIN pg_attribute a ON a.attrelid = {relation} AND a.attnum = k.attnum)::text"
+            "(SELECT json_agg((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = {relation} AND a.attnum = k.attnum) \
+             ORDER BY k.place) FROM unnest({numbers}) WITH ORDINALITY AS k(attnum, place))::text"
         )
     };
     let columns = names("con.conkey", "con.conrelid");
