@@ -1,6 +1,6 @@
 //! The catalog: objects by address.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, OnceLock};
 
 use crate::addresses::Addresses;
@@ -72,6 +72,8 @@ struct Contents {
     at: AddressMap<u32>,
     /// The same in the order of their addresses, once somebody wants to know.
     order: OnceLock<Vec<u32>>,
+    /// The names of those that are part of nothing, once somebody wants to know.
+    tops: OnceLock<HashSet<Box<[String]>>>,
     children: AddressMap<Addresses>,
     dependents: AddressMap<Addresses>,
     /// Desired side: objects that shall not be there.
@@ -138,6 +140,7 @@ impl Catalog {
             dependents.insert(object.address.clone());
         }
         contents.order.take();
+        contents.tops.take();
         contents.at.insert(object.address.clone(), at);
         contents.objects.push(object);
         Ok(())
@@ -161,6 +164,7 @@ impl Catalog {
         let contents = self.contents();
         contents.at.remove(address);
         contents.order.take();
+        contents.tops.take();
     }
 
     /// Puts another definition of the same object in its place.
@@ -183,6 +187,15 @@ impl Catalog {
     /// Whether there is an object with this address.
     pub fn contains(&self, address: &Address) -> bool {
         self.0.at.contains_key(address)
+    }
+
+    /// Whether there is an object of any kind with these names that is part of no other.
+    pub fn has_top(&self, path: &[String]) -> bool {
+        let tops = self.0.tops.get_or_init(|| {
+            let tops = self.in_place().filter(|o| o.parent.is_none());
+            tops.map(|o| o.address.path().into()).collect()
+        });
+        tops.contains(path)
     }
 
     /// All objects in the order of their addresses.

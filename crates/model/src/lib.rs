@@ -13,6 +13,7 @@ mod write;
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use reconcile_catalog::{Address, AddressMap, Catalog, Complete, Object};
 use reconcile_kinds::model::{Reading, read};
@@ -32,6 +33,8 @@ pub struct Model {
     sources: Vec<Source>,
     /// What they say, as far as it does not depend on the types that a database has.
     catalog: Option<Catalog>,
+    /// The trees of the files, once somebody wants them again: they are larger than all else.
+    roots: OnceLock<Vec<Node>>,
     places: AddressMap<Span>,
     absent: BTreeSet<Address>,
     complete: Complete,
@@ -93,7 +96,8 @@ impl Model {
             None => (AddressMap::default(), BTreeSet::new(), None),
         };
         if problems.is_empty() {
-            Ok(Self { sources, catalog, places, absent, complete: Complete::default() })
+            let (roots, complete) = (OnceLock::new(), Complete::default());
+            Ok(Self { sources, catalog, roots, places, absent, complete })
         } else {
             Err(Diagnostics::of(problems, &sources))
         }
@@ -131,7 +135,7 @@ impl Model {
         if let Some(catalog) = self.catalog.as_ref().filter(|_| given.is_empty()) {
             return Ok(catalog.clone());
         }
-        let mut reading = read(&self.roots()?, Some(live_types), given);
+        let mut reading = read(self.roots(), Some(live_types), given);
         reading.catalog.set_complete(self.complete);
         if reading.problems.is_empty() {
             Ok(reading.catalog)
@@ -140,12 +144,13 @@ impl Model {
         }
     }
 
-    /// The trees of the files: read again, because hardly any model needs them twice, and they are
-    /// larger than all else.
-    fn roots(&self) -> Result<Vec<Node>, Diagnostics> {
-        let sources = self.sources.iter().enumerate();
-        let roots = sources.map(|(file, source)| reconcile_yaml::parse(file, source.text()));
-        roots.collect::<Result<_, _>>().map_err(|found| Diagnostics::of(found, &self.sources))
+    /// The trees of the files. Hardly any model needs them twice.
+    fn roots(&self) -> &[Node] {
+        self.roots.get_or_init(|| {
+            let sources = self.sources.iter().enumerate();
+            // A file without a tree would have been a problem.
+            sources.filter_map(|(n, source)| reconcile_yaml::parse(n, source.text()).ok()).collect()
+        })
     }
 
     /// The files, by the names under which they were found, in order.

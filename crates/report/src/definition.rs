@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reconcile_catalog::{Address, Catalog, Object};
+use reconcile_catalog::{Address, AddressMap, Catalog, Object};
 use reconcile_diff::{Change, Difference};
 use similar::TextDiff;
 
@@ -52,6 +52,10 @@ struct Sides<'a> {
     altered: BTreeSet<&'a Address>,
     /// The touched roots, under the names that they shall have.
     roots: BTreeSet<Address>,
+    /// The live objects, by the names that their roots shall have.
+    of_root: AddressMap<Vec<&'a Object>>,
+    /// The objects that are made, by their roots.
+    made_in: AddressMap<Vec<&'a Object>>,
 }
 
 impl<'a> Sides<'a> {
@@ -70,6 +74,8 @@ impl<'a> Sides<'a> {
             dropped: BTreeSet::new(),
             altered: BTreeSet::new(),
             roots: BTreeSet::new(),
+            of_root: AddressMap::default(),
+            made_in: AddressMap::default(),
         };
         for change in difference.changes.iter().chain(further) {
             match change {
@@ -101,6 +107,16 @@ impl<'a> Sides<'a> {
                 sides.roots.insert(root);
             }
         }
+        for object in live.objects() {
+            let root = sides.root_after(&live.root(&object.address));
+            if sides.roots.contains(&root) {
+                sides.of_root.entry(root).or_default().push(object);
+            }
+        }
+        for object in sides.created.iter().filter_map(|a| desired.get(a)) {
+            let root = desired.root(&object.address);
+            sides.made_in.entry(root).or_default().push(object);
+        }
         sides
     }
 
@@ -109,15 +125,14 @@ impl<'a> Sides<'a> {
     }
 
     fn before(&self, root: &Address) -> Vec<String> {
-        let of_root = |o: &&Object| self.root_after(&self.live.root(&o.address)) == *root;
-        let here: Vec<&Object> = self.live.objects().filter(of_root).collect();
+        let here: Vec<&Object> = self.of_root.get(root).cloned().unwrap_or_default();
         let root = here.first().map_or_else(|| root.clone(), |o| self.live.root(&o.address));
         lines(here.into_iter().map(|o| (o.address.clone(), (0, place(o)), describe(o))), &root)
     }
 
     fn after(&self, root: &Address) -> Vec<String> {
-        let of_root = |o: &&Object| self.root_after(&self.live.root(&o.address)) == *root;
-        let kept = self.live.objects().filter(of_root).filter(|o| !self.is_dropped(&o.address));
+        let there = self.of_root.get(root).into_iter().flatten();
+        let kept = there.filter(|o| !self.is_dropped(&o.address));
         let kept = kept.map(|object| {
             let name = self.names.get(&object.address).copied().unwrap_or(&object.address);
             let unnamed = self.desired.get(name).is_some_and(|o| o.unnamed);
@@ -127,8 +142,7 @@ impl<'a> Sides<'a> {
             let name = if unnamed { &object.address } else { name };
             (name.clone(), (0, place(object)), text)
         });
-        let made = self.created.iter().filter(|a| self.desired.root(a) == *root);
-        let made = made.filter_map(|a| self.desired.get(a));
+        let made = self.made_in.get(root).into_iter().flatten();
         // PostgreSQL puts a new column last, whatever its place in the model.
         let made =
             made.map(|object| (object.address.clone(), (1, place(object)), describe(object)));

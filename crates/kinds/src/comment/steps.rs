@@ -25,8 +25,8 @@ fn set(address: &Address, text: Option<&str>, cx: &Cx<'_>) -> Vec<Stage> {
     let mut action =
         Action::new(address, format!("{verb} {}", target.short()), Sql::Statement(sql));
     let on = relation(&target);
-    let known = |o: &Object| o.parent.is_none() && o.address.path() == &target.path()[..2];
-    if target.path().len() >= 2 && !on.name.is_empty() && cx.live.objects().any(known) {
+    let path = target.path();
+    if path.len() >= 2 && !on.name.is_empty() && cx.live.has_top(&path[..2]) {
         action = action.locking(on, LockLevel::ShareUpdateExclusive);
     }
     vec![Stage::transaction(vec![action])]
