@@ -112,9 +112,10 @@ impl Matches {
     /// A part of something that is matched is the live part of that, whatever it is called.
     fn parts(&mut self, desired: &Catalog, live: &Catalog, moved: &mut BTreeSet<Address>) {
         let mut left: Vec<(&Object, Address)> = desired
-            .objects()
+            .in_place()
             .filter_map(|o| o.definition.part_of().map(|above| (o, above)))
             .collect();
+        left.sort_by(|(a, _), (b, _)| a.address.cmp(&b.address));
         let mut found = true;
         while std::mem::take(&mut found) {
             left.retain(|(object, above)| {

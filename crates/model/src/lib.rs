@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::sync::OnceLock;
 
 use reconcile_catalog::{Address, AddressMap, Catalog, Complete, Object};
-use reconcile_kinds::model::read;
+use reconcile_kinds::model::{Reading, read};
 use reconcile_sql::QName;
 use reconcile_yaml::{Node, Problem, Span};
 
@@ -31,10 +31,10 @@ use diagnostic::Source;
 #[derive(Clone, Debug)]
 pub struct Model {
     sources: Vec<Source>,
-    /// Their trees, once somebody wants them again: they are larger than all else.
-    trees: OnceLock<Vec<Node>>,
     /// What they say, as far as it does not depend on the types that a database has.
     catalog: Option<Catalog>,
+    /// The trees of the files, once somebody wants them again: they are larger than all else.
+    roots: OnceLock<Vec<Node>>,
     places: AddressMap<Span>,
     absent: BTreeSet<Address>,
     complete: Complete,
@@ -88,16 +88,16 @@ impl Model {
         let whole = roots.len() == sources.len();
         let reading = whole.then(|| read(&roots, None, Vec::new()));
         let (places, absent, catalog) = match reading {
-            Some(reading) => {
-                problems.extend(reading.problems);
-                let absent = reading.catalog.absent().cloned().collect();
-                (reading.places, absent, (!reading.asks_for_types).then_some(reading.catalog))
+            Some(Reading { catalog, places, asks_for_types, problems: found }) => {
+                problems.extend(found);
+                let absent = catalog.absent().cloned().collect();
+                (places, absent, (!asks_for_types).then_some(catalog))
             }
             None => (AddressMap::default(), BTreeSet::new(), None),
         };
         if problems.is_empty() {
-            let complete = Complete::default();
-            Ok(Self { sources, trees: OnceLock::new(), catalog, places, absent, complete })
+            let (roots, complete) = (OnceLock::new(), Complete::default());
+            Ok(Self { sources, catalog, roots, places, absent, complete })
         } else {
             Err(Diagnostics::of(problems, &sources))
         }
@@ -135,7 +135,7 @@ impl Model {
         if let Some(catalog) = self.catalog.as_ref().filter(|_| given.is_empty()) {
             return Ok(catalog.clone());
         }
-        let mut reading = read(self.trees(), Some(live_types), given);
+        let mut reading = read(self.roots(), Some(live_types), given);
         reading.catalog.set_complete(self.complete);
         if reading.problems.is_empty() {
             Ok(reading.catalog)
@@ -144,12 +144,12 @@ impl Model {
         }
     }
 
-    /// The trees of the files, which were read without a problem before.
-    fn trees(&self) -> &[Node] {
-        self.trees.get_or_init(|| {
+    /// The trees of the files. Hardly any model needs them twice.
+    fn roots(&self) -> &[Node] {
+        self.roots.get_or_init(|| {
             let sources = self.sources.iter().enumerate();
-            let trees = sources.map(|(file, source)| reconcile_yaml::parse(file, source.text()));
-            trees.filter_map(Result::ok).collect()
+            // A file without a tree would have been a problem.
+            sources.filter_map(|(n, source)| reconcile_yaml::parse(n, source.text()).ok()).collect()
         })
     }
 

@@ -70,7 +70,7 @@ impl Model {
             !all.iter().any(around)
         });
         let layout_places = Places::of(live, layout);
-        let mut found: Vec<Vec<Item>> = self.trees().iter().map(|_| Vec::new()).collect();
+        let mut found: Vec<Vec<Item>> = self.roots().iter().map(|_| Vec::new()).collect();
         let mut new: BTreeMap<&str, (&str, Vec<Item>)> = BTreeMap::new();
         for object in live.objects().filter(|o| o.parent.is_none()) {
             let Some(Place { path, namespace }) = layout_places.of.get(&object.address) else {
@@ -91,7 +91,7 @@ impl Model {
                 }
             }
         }
-        for (file, (root, items)) in self.trees().iter().zip(&found).enumerate() {
+        for (file, (root, items)) in self.roots().iter().zip(&found).enumerate() {
             let source = &self.sources[file];
             let mut edits = Edits::new(source.text());
             let text = match merge.mapping(&mut edits, root, &FILE, None, items) {
@@ -110,19 +110,19 @@ impl Model {
 
     /// What any of its files manages of all objects: `owners`, `grants`.
     pub fn managed(&self) -> BTreeSet<String> {
-        let lists = self.trees().iter().filter_map(|root| root.get(MANAGE_KEY));
+        let lists = self.roots().iter().filter_map(|root| root.get(MANAGE_KEY));
         lists.flat_map(|list| list.items()).filter_map(Node::text).map(str::to_owned).collect()
     }
 
     fn namespace_of(&self, file: usize) -> String {
-        let stated = self.trees()[file].get(NAMESPACE_KEY).and_then(Node::text);
+        let stated = self.roots()[file].get(NAMESPACE_KEY).and_then(Node::text);
         stated.unwrap_or("public").to_owned()
     }
 
     /// The file that is there under a path of the layout; in a single file everything is.
     fn file_of(&self, path: &str, layout: Layout) -> Option<usize> {
         match layout {
-            Layout::Single => (!self.trees().is_empty()).then_some(0),
+            Layout::Single => (!self.roots().is_empty()).then_some(0),
             Layout::Folder => {
                 let ends = |name: &str| {
                     name.strip_suffix(path).is_some_and(|s| s.is_empty() || s.ends_with('/'))

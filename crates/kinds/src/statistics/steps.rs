@@ -25,7 +25,7 @@ fn make(address: &Address, statistics: &Statistics, cx: &Cx<'_>) -> Vec<Action> 
     let (name, on) = (qualified(address), relation(address));
     let summary = format!("make statistics {} of {}", address.name(), relation_of(address).short());
     let mut create = Action::new(address, summary, Sql::Statement(statistics.sql(&name, &on)));
-    if cx.live.objects().any(|o| o.parent.is_none() && o.address.path() == &address.path()[..2]) {
+    if cx.live.has_top(&address.path()[..2]) {
         create = create.locking(on, LockLevel::ShareUpdateExclusive);
     }
     let target = statistics.target.map(|target| set_target(address, &name, Some(target)));

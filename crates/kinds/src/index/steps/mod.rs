@@ -86,10 +86,7 @@ impl Kind for IndexKind {
         if partitions::is_partitioned(&table_of(address), cx) {
             return Ok(partitions::create(address, index, how, cx));
         }
-        let relation_is_new = !cx
-            .live
-            .objects()
-            .any(|o| o.parent.is_none() && o.address.path() == &address.path()[..2]);
+        let relation_is_new = !cx.live.has_top(&address.path()[..2]);
         let making = Making { address, index, name: address.name(), on: relation(address) };
         if how == How::Online && !relation_is_new {
             return Ok(making.stages(Manner::Beside));
