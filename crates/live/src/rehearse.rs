@@ -83,7 +83,7 @@ pub async fn rehearse(
     }
     let after = introspect(session, &ReadOptions::default()).await?;
     let difference = settle(session, desired, &after.catalog).await?;
-    let left: Vec<String> = difference.changes.iter().map(|change| words(change)).collect();
+    let left: Vec<String> = difference.changes.iter().map(words).collect();
     Ok(if left.is_empty() { Outcome::Passed } else { Outcome::Failed(left) })
 }
 

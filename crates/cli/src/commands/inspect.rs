@@ -166,7 +166,7 @@ async fn again(
     for path in writing.iter().filter(|(_, text)| text.is_none()).map(|(path, _)| path) {
         output.note(&format!("{} is removed: nothing is left in it", path.display()));
     }
-    for path in new.keys().filter(|path| path.exists()) {
+    if let Some(path) = new.keys().find(|path| path.exists()) {
         let message = format!("{} is there, and not part of the model", path.display());
         return Err(Trouble::new("out", message).into());
     }
