@@ -322,9 +322,7 @@ impl Definition for Column {
                 options.compared(|o| Value::words(o.iter().map(|(k, v)| format!("{k}={v}")))),
             ),
         ];
-        // A parent's constraint is altered there.
-        let own = not_null.as_ref().filter(|_| !inherited);
-        out.extend(not_null_properties(*nullable, own));
+        out.extend(not_null_properties(*nullable, not_null.as_ref()));
         out
     }
 

@@ -111,8 +111,15 @@ impl Kind for ColumnKind {
         if properties.is_empty() {
             return Ok(Vec::new()); // It follows its parent's.
         }
-        let change = Alteration { properties: &properties, ..change.clone() };
-        Steps::new(&change, cx)?.stages()
+        let apart = inherited::renamed_apart(change, &properties, cx);
+        let rest: Vec<_> =
+            properties.into_iter().filter(|p| apart.is_none() || p.name != "not_null").collect();
+        let mut stages: Vec<Stage> = apart.into_iter().collect();
+        if !rest.is_empty() {
+            let change = Alteration { properties: &rest, ..change.clone() };
+            stages.extend(Steps::new(&change, cx)?.stages()?);
+        }
+        Ok(stages)
     }
 
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Object};
+use reconcile_catalog::{Address, Catalog, Object, Tuned};
 use reconcile_sql::QName;
 
 use super::{Inheritance, of, parents};
-use crate::column::Column;
+use crate::column::{Column, NotNull};
 use crate::constraint::{Constraint, Rule};
 use crate::model::{joined, object_name};
 use crate::table::Table;
@@ -32,7 +32,8 @@ pub(crate) fn needs(
 /// The column that a child has from its parents, if it states nothing of its own.
 ///
 /// As `MergeAttributes` (`src/backend/commands/tablecmds.c`) has it: the first parent's, not null if
-/// any of them is. Identity is the parent's alone, or follows from it in a partition.
+/// any of them is. Identity is the parent's alone, or follows from it in a partition. NOT NULL is
+/// called as the parent's (`AddRelationNotNullConstraints`, `src/backend/catalog/heap.c`).
 pub(crate) fn column(table: &Address, name: &str, catalog: &Catalog) -> Option<Column> {
     let theirs = parents(table, catalog)
         .iter()
@@ -41,8 +42,13 @@ pub(crate) fn column(table: &Address, name: &str, catalog: &Catalog) -> Option<C
         })
         .collect::<Vec<&Column>>();
     let first = *theirs.first()?;
+    let forbids = |c: &&&Column| {
+        !c.nullable && c.not_null.as_ref().is_none_or(|constraint| !constraint.no_inherit)
+    };
+    let forbidding = theirs.iter().find(forbids);
     Some(Column {
-        nullable: theirs.iter().all(|c| c.nullable),
+        nullable: forbidding.is_none(),
+        not_null: forbidding.and_then(|c| c.not_null.clone()),
         identity: None,
         inherited: true,
         local: false,
@@ -115,7 +121,13 @@ fn columns(table: &Address, above: &[Address], partition: bool, catalog: &mut Ca
                 Column { inherited: true, local: own.local && !partition, position, ..own }
             }
             (Some(own), None) => Column { position, ..own },
-            (None, Some(implied)) => Column { position, ..implied },
+            (None, Some(implied)) => {
+                // A child that was attached may call it otherwise: only a complete model speaks of it.
+                let not_null = implied
+                    .not_null
+                    .map(|own| NotNull { name: Tuned::silent(own.name.value), ..own });
+                Column { position, not_null, ..implied }
+            }
             (None, None) => continue,
         };
         put(&address, table, definition, theirs, catalog);

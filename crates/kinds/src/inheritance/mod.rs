@@ -17,6 +17,7 @@ use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
 pub use steps::InheritanceKind;
+pub(crate) use steps::apart;
 
 /// The name of the kind.
 pub const NAME: &str = "inheritance";

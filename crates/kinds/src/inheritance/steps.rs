@@ -70,6 +70,16 @@ fn detach(address: &Address, parent: &QName, cx: &Cx<'_>) -> Action {
     action
 }
 
+/// The two statements between which a partition that stays one is none, on behalf of one of its
+/// parts.
+pub(crate) fn apart(part: &Address, table: &Address, cx: &Cx<'_>) -> Option<(Action, Action)> {
+    let inheritance = of(table, cx.live)?;
+    let (parent, bound) = inheritance.parents.first().zip(inheritance.bound.as_deref())?;
+    let address = Inheritance::address(table);
+    let on_behalf = |action: Action| Action { address: part.clone(), ..action };
+    Some((on_behalf(detach(&address, parent, cx)), on_behalf(attach(&address, parent, bound, cx))))
+}
+
 fn inherit(address: &Address, parent: &QName) -> Action {
     let child = relation(address);
     let summary = format!("let {} inherit from {parent}", table_of(address).short());

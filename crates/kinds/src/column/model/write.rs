@@ -115,7 +115,10 @@ pub(crate) fn default(sql: &str) -> Out {
 fn in_primary_key(column: &Object, cx: &WriteCx<'_>) -> bool {
     let siblings = column.parent.iter().flat_map(|table| cx.catalog.children(table));
     siblings.filter_map(Object::get::<Constraint>).any(|constraint| match &constraint.rule {
-        Rule::PrimaryKey { columns, .. } => columns.iter().any(|c| c == column.address.name()),
+        // A partition does not state its parent's.
+        Rule::PrimaryKey { columns, .. } => {
+            !constraint.inherited && columns.iter().any(|c| c == column.address.name())
+        }
         _ => false,
     })
 }
