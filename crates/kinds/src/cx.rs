@@ -49,8 +49,8 @@ pub struct Fates {
     pub desired: BTreeMap<Address, Address>,
     /// Live addresses by desired ones.
     pub live: BTreeMap<Address, Address>,
-    /// Live objects that get other properties; a new name alone is none.
-    pub altered: BTreeSet<Address>,
+    /// Live objects that get other properties, with these; a new name alone is none.
+    pub altered: BTreeMap<Address, Vec<&'static str>>,
     /// Live objects that go for good.
     pub gone: BTreeSet<Address>,
 }

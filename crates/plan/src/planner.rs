@@ -97,7 +97,8 @@ fn fates(inputs: &Inputs<'_>) -> Fates {
                 out.gone.insert(address.clone());
             }
             Change::Alter { live, properties, .. } if properties.iter().any(|p| p.proven) => {
-                out.altered.insert(live.clone());
+                let names = properties.iter().filter(|p| p.proven).map(|p| p.name).collect();
+                out.altered.insert(live.clone(), names);
             }
             Change::Alter { .. } | Change::Create(_) => {}
         }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use reconcile_catalog::{Address, Definition, Object};
+use reconcile_catalog::{Address, Object};
 use reconcile_sql::ident::fit;
 use reconcile_sql::{LockLevel, QName, quote_literal};
 
@@ -134,7 +134,7 @@ pub(super) fn create_part(
     if !cx.fates.live.contains_key(&above) && made_whole {
         return Vec::new(); // CREATE INDEX on the parent makes it.
     }
-    let kept = cx.fates.live.get(&above).is_some_and(|live| !cx.fates.altered.contains(live));
+    let kept = cx.fates.live.get(&above).is_some_and(|live| !is_replaced(live, cx));
     let joins = !live_partitions(&Table::address(&parent.table), cx).contains(&relation(address));
     if kept && joins {
         // PostgreSQL made it when the partition was attached.
@@ -202,15 +202,8 @@ pub(super) fn goes(live: &Address, cx: &Cx<'_>) -> bool {
 
 /// Whether a live index makes way for another one.
 fn is_replaced(live: &Address, cx: &Cx<'_>) -> bool {
-    let pair = cx.fates.desired.get(live).and_then(|desired| {
-        cx.live.definition::<Index>(live).zip(cx.desired.definition::<Index>(desired))
-    });
-    cx.fates.altered.contains(live)
-        && pair.is_some_and(|(live, desired)| {
-            let mended =
-                Index { valid: true, statistics: desired.statistics.clone(), ..live.clone() };
-            mended.properties() != desired.properties()
-        })
+    let changed = cx.fates.altered.get(live).map_or(&[][..], Vec::as_slice);
+    changed.iter().any(|name| !matches!(*name, "valid" | "statistics" | "attached"))
 }
 
 /// Changes the index of a partitioned table: completes it, or puts another one in its place.
@@ -238,7 +231,7 @@ pub(super) fn alter(change: &Alteration<'_>, index: &Index, cx: &Cx<'_>) -> Vec<
         let temporary = fit(&part.name, SUCCESSOR);
         let from = QName::new(&part.table.namespace, &temporary);
         // A part that changes itself takes its name itself, behind this.
-        let itself = part.live.as_ref().is_some_and(|live| cx.fates.altered.contains(live));
+        let itself = part.live.as_ref().is_some_and(|live| cx.fates.altered.contains_key(live));
         let itself = itself && part.stated;
         if !itself {
             renames.push((from, part.name.clone()));
