@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Object};
+use reconcile_catalog::{Address, Catalog, Definition, Object};
 use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
 
 use super::{NAME, Table, alter, create, read, relation};
-use crate::constraint::{Constraint, Rule};
+use crate::constraint::{Constraint, Rule, table_of};
 use crate::gate::{Gap, GateCx, Probe};
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
@@ -22,6 +22,23 @@ pub struct TableKind;
 pub(crate) fn is_inline(constraint: &Constraint) -> bool {
     let stated_valid = constraint.validated || constraint.not_enforced;
     !matches!(constraint.rule, Rule::ForeignKey { .. }) && stated_valid
+}
+
+/// Whether a key of a new table needs a statement of its own: of two equal ones in one CREATE TABLE
+/// PostgreSQL makes one (`transformIndexConstraints`, `src/backend/parser/parse_utilcmd.c`).
+pub(crate) fn is_second(address: &Address, constraint: &Constraint, catalog: &Catalog) -> bool {
+    let parts = |constraint: &Constraint| match &constraint.rule {
+        Rule::PrimaryKey { columns, include, .. } => Some((columns.clone(), include.clone(), 0)),
+        Rule::Unique { columns, include, .. } => Some((columns.clone(), include.clone(), 1)),
+        Rule::Check { .. } | Rule::ForeignKey { .. } | Rule::Other { .. } => None,
+    };
+    let Some((columns, include, rank)) = parts(constraint) else { return false };
+    catalog.children(&table_of(address)).any(|o| {
+        let theirs = o.get::<Constraint>().and_then(parts);
+        theirs.is_some_and(|(c, i, r)| {
+            c == columns && i == include && (r, &o.address) < (rank, address)
+        })
+    })
 }
 
 impl Kind for TableKind {
