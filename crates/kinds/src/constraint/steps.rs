@@ -13,7 +13,7 @@ use crate::gate::{Gap, GateCx};
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
-use crate::table::{Table, is_inline, relation};
+use crate::table::{Table, is_inline, is_second, relation};
 use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction, Replacement};
 
 /// The kind.
@@ -84,7 +84,9 @@ impl Kind for ConstraintKind {
         let target = Target::of(object)?;
         let table = table_of(target.address);
         if comes_from_parent(target.rule, &table, cx)
-            || (cx.is_new(&table) && is_inline(target.rule))
+            || (cx.is_new(&table)
+                && is_inline(target.rule)
+                && !is_second(target.address, target.rule, cx.desired))
         {
             return Ok(Vec::new());
         }

@@ -117,15 +117,17 @@ fn columns(table: &Address, above: &[Address], partition: bool, catalog: &mut Ca
         let stated = catalog.definition::<Column>(&address).cloned();
         let definition = match (stated, from_parent) {
             // A partition has no columns of its own, and what else it says is its own affair.
-            (Some(own), Some(_)) => {
-                Column { inherited: true, local: own.local && !partition, position, ..own }
+            (Some(own), Some(implied)) => {
+                let local = own.local && !partition;
+                let not_null = own.not_null.filter(|_| partition || implied.nullable);
+                Column { inherited: true, local, position, not_null, ..own }
             }
             (Some(own), None) => Column { position, ..own },
             (None, Some(implied)) => {
                 // A child that was attached may call it otherwise: only a complete model speaks of it.
-                let not_null = implied
-                    .not_null
-                    .map(|own| NotNull { name: Tuned::silent(own.name.value), ..own });
+                // Of a plain child nobody does: nothing renames an inherited constraint there.
+                let silent = |own: NotNull| NotNull { name: Tuned::silent(own.name.value), ..own };
+                let not_null = implied.not_null.filter(|_| partition).map(silent);
                 Column { position, not_null, ..implied }
             }
             (None, None) => continue,

@@ -6,6 +6,7 @@
 
 mod bound;
 pub(crate) mod implied;
+pub(crate) mod known;
 pub mod model;
 mod read;
 mod steps;

@@ -10,7 +10,7 @@ use reconcile_yaml::{Entry, Key, Node, Problem, Span, Value, nearest};
 use super::mention::Mention;
 use super::{FILE, Field, Form, MANAGE_KEY, ModelPart, Shape, fields_of, names};
 use crate::extension::Extension;
-use crate::inheritance::implied;
+use crate::inheritance::{implied, known};
 use crate::namespace;
 use crate::registry::KINDS;
 
@@ -41,6 +41,7 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>)
         extensions: Vec::new(),
         problems: Vec::new(),
         columns: AddressMap::default(),
+        children: BTreeMap::new(),
         relations: HashMap::new(),
         taken: HashSet::new(),
         waiting: Vec::new(),
@@ -56,6 +57,7 @@ pub fn read(files: &[Node], types: Option<&BTreeSet<QName>>, given: Vec<Object>)
     let parts: Vec<_> = fields_of(&FILE).filter(|(_, field)| field.section).collect();
     let namespaces: Vec<_> =
         files.iter().map(|root| namespace::model::of_file(root, &mut reader)).collect();
+    reader.children = known::columns(files, &namespaces);
     for (part, field) in &parts {
         for (root, namespace) in files.iter().zip(&namespaces) {
             let entries = root.get(field.name).map_or(&[][..], Node::entries);
@@ -138,6 +140,8 @@ pub struct ModelReader<'a> {
     places: AddressMap<Span>,
     problems: Vec<Problem>,
     columns: AddressMap<Vec<String>>,
+    /// All columns of tables with parents; nothing where they are not known.
+    children: BTreeMap<Address, Option<Vec<String>>>,
     relations: HashMap<QName, Span>,
     taken: HashSet<QName>,
     waiting: Vec<Waiting<'a>>,
@@ -285,12 +289,16 @@ impl<'a> ModelReader<'a> {
 
     /// The columns of a table; nothing if the model does not state them.
     pub fn columns(&self, table: &Address) -> Option<&[String]> {
-        self.columns.get(table).map(Vec::as_slice)
+        let columns = match self.children.get(table) {
+            Some(all) => all.as_ref(),
+            None => self.columns.get(table),
+        };
+        columns.map(Vec::as_slice)
     }
 
     /// Whether a table has a column; a problem if not.
     pub fn has_column(&mut self, table: &Address, column: &str, span: Span) -> bool {
-        let Some(columns) = self.columns.get(table) else { return true };
+        let Some(columns) = self.columns(table) else { return true };
         if columns.iter().any(|c| c == column) {
             return true;
         }

@@ -3,7 +3,7 @@
 use reconcile_catalog::Object;
 use reconcile_sql::quote_ident;
 
-use super::steps::is_inline;
+use super::steps::{is_inline, is_second};
 use super::{Table, relation};
 use crate::Cx;
 use crate::column::{self, Column};
@@ -34,6 +34,7 @@ pub(super) fn create(object: &Object, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal
         .children(address)
         .filter_map(|o| o.get::<Constraint>().map(|c| (o, c)))
         .filter(|(_, c)| is_inline(c) && (!c.inherited || (partition && c.is_check())))
+        .filter(|(o, c)| !is_second(&o.address, c, cx.desired))
         .map(|(o, c)| {
             format!("CONSTRAINT {} {}", quote_ident(o.address.name()), constraint::definition(c))
         });

@@ -20,7 +20,7 @@ use crate::column::Column;
 use crate::storage::{self, Settings};
 
 pub use steps::TableKind;
-pub(crate) use steps::is_inline;
+pub(crate) use steps::{is_inline, is_second};
 
 /// The name of the kind.
 pub const NAME: &str = "table";

@@ -2,12 +2,13 @@
 
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Object};
-use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
+use reconcile_catalog::{Address, Catalog, Definition, Object};
+use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::{NAME, Table, alter, create, read, relation};
-use crate::constraint::{Constraint, Rule};
+use crate::constraint::{Constraint, Rule, table_of};
 use crate::gate::{Gap, GateCx, Probe};
+use crate::inheritance;
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
@@ -22,6 +23,23 @@ pub struct TableKind;
 pub(crate) fn is_inline(constraint: &Constraint) -> bool {
     let stated_valid = constraint.validated || constraint.not_enforced;
     !matches!(constraint.rule, Rule::ForeignKey { .. }) && stated_valid
+}
+
+/// Whether a key of a new table needs a statement of its own: of two equal ones in one CREATE TABLE
+/// PostgreSQL makes one (`transformIndexConstraints`, `src/backend/parser/parse_utilcmd.c`).
+pub(crate) fn is_second(address: &Address, constraint: &Constraint, catalog: &Catalog) -> bool {
+    let parts = |constraint: &Constraint| match &constraint.rule {
+        Rule::PrimaryKey { columns, include, .. } => Some((columns.clone(), include.clone(), 0)),
+        Rule::Unique { columns, include, .. } => Some((columns.clone(), include.clone(), 1)),
+        Rule::Check { .. } | Rule::ForeignKey { .. } | Rule::Other { .. } => None,
+    };
+    let Some((columns, include, rank)) = parts(constraint) else { return false };
+    catalog.children(&table_of(address)).any(|o| {
+        let theirs = o.get::<Constraint>().and_then(parts);
+        theirs.is_some_and(|(c, i, r)| {
+            c == columns && i == include && (r, &o.address) < (rank, address)
+        })
+    })
 }
 
 impl Kind for TableKind {
@@ -84,6 +102,7 @@ impl Kind for TableKind {
             lifted_by: Some("--allow-data-loss"),
         });
         let mut actions = entangled(address, cx);
+        actions.extend(referred_partition(address, cx));
         actions.push(action);
         Ok(vec![Stage::transaction(actions)])
     }
@@ -153,6 +172,28 @@ fn referred(table: &Address, cx: &Cx<'_>) -> Vec<(Address, Address)> {
         _ => None,
     });
     keys.filter(|(_, to)| to != table).collect()
+}
+
+/// A partition of a table that foreign keys refer to is detached first. DROP TABLE does not take
+/// PostgreSQL's own copies of these along, DETACH PARTITION does, and sees to it that no row refers
+/// to the partition (tried on 18).
+fn referred_partition(table: &Address, cx: &Cx<'_>) -> Option<Action> {
+    let (detach, _) = inheritance::apart(table, table, cx)?;
+    let mut above: Vec<QName> = Vec::new();
+    let mut next = table.clone();
+    while let Some(parent) = inheritance::parents(&next, cx.live).first() {
+        if above.contains(parent) {
+            break;
+        }
+        next = Table::address(parent);
+        above.push(parent.clone());
+    }
+    let refers = |o: &Object| match o.get::<Constraint>().map(|c| &c.rule) {
+        Some(Rule::ForeignKey { references, .. }) => above.contains(references),
+        _ => false,
+    };
+    let stays = |parent: &QName| cx.desired.contains(&Table::address(parent));
+    (above.first().is_some_and(stays) && cx.live.objects().any(refers)).then_some(detach)
 }
 
 /// Tables that go and refer to each other in a circle cannot go one after the other: the foreign
