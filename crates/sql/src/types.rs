@@ -217,6 +217,27 @@ impl SqlType {
         self.modifiers.as_deref().and_then(|m| m.parse().ok())
     }
 
+    /// Whether values sort in the same way as those of another type: all numbers do, all texts
+    /// of one collation, all moments. An enum sorts by its labels' places, each its own.
+    pub fn sorts_like(&self, other: &Self) -> bool {
+        let family = |ty: &Self| match ty.name.as_str() {
+            "text" | "varchar" | "char" | "bpchar" | "name" => Some("text"),
+            "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" => {
+                Some("number")
+            }
+            "date" | "timestamp" | "timestamptz" => Some("moment"),
+            "inet" | "cidr" => Some("address"),
+            "bit" | "varbit" => Some("bits"),
+            name => canonical(name),
+        };
+        self == other
+            || self.namespace.is_none()
+                && other.namespace.is_none()
+                && self.array == other.array
+                && family(self).is_some()
+                && family(self) == family(other)
+    }
+
     /// The type of an element of an array; the type itself otherwise.
     pub fn element(&self) -> Self {
         Self { array: false, ..self.clone() }
@@ -430,6 +451,25 @@ mod tests {
         ] {
             assert_eq!(shown(source), want, "{source}");
         }
+    }
+
+    #[test]
+    fn one_family_sorts_alike() {
+        let alike = |a: &str, b: &str| {
+            let both = SqlType::parse(a).unwrap().sorts_like(&SqlType::parse(b).unwrap());
+            assert_eq!(both, SqlType::parse(b).unwrap().sorts_like(&SqlType::parse(a).unwrap()));
+            both
+        };
+        assert!(alike("integer", "numeric"));
+        assert!(alike("numeric(8,2)", "numeric(10,3)"));
+        assert!(alike("varchar(20)", "text"));
+        assert!(alike("timestamp(3)", "timestamptz"));
+        assert!(alike("public.mood", "public.mood"));
+        assert!(!alike("public.mood", "text"));
+        assert!(!alike("public.mood", "public.other"));
+        assert!(!alike("text", "numeric"));
+        assert!(!alike("text", "text[]"));
+        assert!(!alike("mood", "other"));
     }
 
     #[test]
