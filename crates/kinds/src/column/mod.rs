@@ -33,6 +33,7 @@ use crate::model::object_name;
 use crate::sequence::Counting;
 use crate::table;
 
+pub(crate) use casts::using;
 pub use declare::declaration;
 pub(crate) use exchange::exchange;
 pub(crate) use inherited::overrides;
