@@ -159,8 +159,8 @@ fn a_type_is_read_or_refused() {
     for round in 0..20_000 {
         let text = mutated(types[round % types.len()], &mut numbers);
         if let Ok(ty) = SqlType::parse(&text) {
-            // What stands behind a modifier is not looked at, so only the reading is demanded.
-            let _ = SqlType::parse(&ty.to_string());
+            let again = SqlType::parse(&ty.to_string());
+            assert_eq!(again, Ok(ty), "a type prints as one that reads the same: {text:?}");
         }
     }
 }

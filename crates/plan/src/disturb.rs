@@ -5,9 +5,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use reconcile_catalog::{Address, Object};
+use reconcile_catalog::{Address, Object, Retypes, Value};
 use reconcile_diff::Change;
-use reconcile_kinds::{Disturbance, How, Place, Reaction, Refusal, Replacement, kind};
+use reconcile_kinds::{Cx, Disturbance, How, Place, Reaction, Refusal, Replacement, kind};
 
 use crate::exchange::Exchanges;
 use crate::graph::Verb;
@@ -41,6 +41,52 @@ fn needs_exchange(planner: &Planner<'_>, change: &Change) -> Option<(Address, Ad
     let live = planner.inputs.difference.matched.live_of(parent)?;
     let needed = kind(wanted.kind())?.needs_exchange(object, &planner.cx);
     needed.then(|| (live.clone(), parent.clone()))
+}
+
+/// Whether the model words anew what reads a column whose type changes: the new words decide what
+/// they mean for the new type, and the old ones may not even be allowed for it.
+fn restates(
+    planner: &Planner<'_>,
+    object: &Object,
+    disturbed: &Object,
+    by: &Disturbance,
+    reaction: &Option<Reaction>,
+) -> bool {
+    let keeps = matches!(reaction, Some(Reaction::Keep));
+    let needed = match by {
+        Disturbance::Retyped(retype) => {
+            !keeps || disturbed.address == retype.address && !retype.from.sorts_like(&retype.to)
+        }
+        Disturbance::Rebuilt => !keeps,
+        Disturbance::Dropped => false,
+    };
+    if !needed {
+        return false;
+    }
+    let worded = planner.inputs.difference.changes.iter().any(|change| match change {
+        Change::Alter { live, properties, .. } if *live == object.address => {
+            properties.iter().any(|p| match &p.desired {
+                Value::Statement(_) => true,
+                desired => p.proven && (has_words(desired) || has_words(&p.live)),
+            })
+        }
+        Change::Alter { .. } | Change::Create(_) | Change::Drop(_) => false,
+    });
+    // What it objects to is the change of type: without that it could be made again.
+    let none = Retypes::default();
+    let cx = Cx { retypes: &none, ..planner.cx };
+    let again = || {
+        kind(object.address.kind()).map(|k| k.react(object, disturbed, &Disturbance::Rebuilt, &cx))
+    };
+    worded && matches!(again(), Some(Reaction::Rebuild { .. }))
+}
+
+/// Whether a value is said in SQL.
+fn has_words(value: &Value) -> bool {
+    if let Value::List(values) = value {
+        return values.iter().any(has_words);
+    }
+    matches!(value, Value::Expression(_) | Value::Statement(_))
 }
 
 impl Disturbances {
@@ -187,8 +233,18 @@ impl Disturbances {
             } else {
                 disturbed
             };
-            let reaction =
+            let mut reaction =
                 kind(object.address.kind()).map(|k| k.react(object, on, by, &planner.cx));
+            if let Some(Reaction::Refuse(_) | Reaction::Keep) = &reaction
+                && restates(planner, object, on, by, &reaction)
+            {
+                self.rebuild(planner, object, origin);
+                if *by == Disturbance::Rebuilt {
+                    self.nested.insert((object.address.clone(), address.clone()));
+                }
+                queue.push_back((object.address.clone(), Disturbance::Rebuilt, origin.clone()));
+                reaction = None;
+            }
             planner.out.touched.insert(object.address.clone());
             match reaction {
                 None | Some(Reaction::Goes) => {}

@@ -41,6 +41,9 @@ pub enum TypeError {
     /// An SQLAlchemy type without a PostgreSQL counterpart that a name can give.
     #[error("`{0}` is not a type that a column can be given here")]
     NotAColumnType(String),
+    /// Something stands behind the type that is no part of it.
+    #[error("`{0}` has something behind the type that is no part of it")]
+    NotRead(String),
 }
 
 /// Built-in types and their aliases; the first name is the one that we write.
@@ -179,9 +182,14 @@ impl SqlType {
     /// Reads a type as PostgreSQL, `format_type` or SQLAlchemy spell it.
     ///
     /// # Errors
-    /// If the text is empty, a parenthesis is open, or it names an SQLAlchemy construct that is no
+    /// If the text is empty, a parenthesis is open, something stands behind it, or it names an SQLAlchemy construct that is no
     /// type of its own (`Enum(…)`).
     pub fn parse(source: &str) -> Result<Self, TypeError> {
+        // What does not read the same again was no type in full.
+        Self::read(source)?.prints_the_same(source)
+    }
+
+    fn read(source: &str) -> Result<Self, TypeError> {
         let text = source.trim();
         if text.is_empty() {
             return Err(TypeError::Empty);
@@ -194,10 +202,18 @@ impl SqlType {
         let modifiers = inside.map(|m| m.split(',').map(str::trim).collect::<Vec<_>>().join(","));
         let mut parsed = match sqlalchemy(before, modifiers.as_deref())? {
             Some(parsed) => parsed,
-            None => postgres(before, modifiers, after),
+            None => postgres(before, modifiers, after)
+                .ok_or_else(|| TypeError::NotRead(source.trim().to_owned()))?,
         };
         parsed.array = array;
         Ok(parsed.normalised())
+    }
+
+    fn prints_the_same(self, source: &str) -> Result<Self, TypeError> {
+        if Self::read(&self.to_string()).as_ref() == Ok(&self) {
+            return Ok(self);
+        }
+        Err(TypeError::NotRead(source.trim().to_owned()))
     }
 
     /// Whether it is a type of PostgreSQL's own.
@@ -215,6 +231,27 @@ impl SqlType {
     /// The modifier of a type that has one number: the length of varchar(20).
     pub fn length(&self) -> Option<u32> {
         self.modifiers.as_deref().and_then(|m| m.parse().ok())
+    }
+
+    /// Whether values sort in the same way as those of another type: all numbers do, all texts
+    /// of one collation, all moments. An enum sorts by its labels' places, each its own.
+    pub fn sorts_like(&self, other: &Self) -> bool {
+        let family = |ty: &Self| match ty.name.as_str() {
+            "text" | "varchar" | "char" | "bpchar" | "name" => Some("text"),
+            "smallint" | "integer" | "bigint" | "numeric" | "real" | "double precision" => {
+                Some("number")
+            }
+            "date" | "timestamp" | "timestamptz" => Some("moment"),
+            "inet" | "cidr" => Some("address"),
+            "bit" | "varbit" => Some("bits"),
+            name => canonical(name),
+        };
+        self == other
+            || self.namespace.is_none()
+                && other.namespace.is_none()
+                && self.array == other.array
+                && family(self).is_some()
+                && family(self) == family(other)
     }
 
     /// The type of an element of an array; the type itself otherwise.
@@ -354,13 +391,33 @@ fn sqlalchemy(name: &str, modifiers: Option<&str>) -> Result<Option<SqlType>, Ty
 /// their names mean char(1) and bit(1) (`SystemTypeName` in `src/backend/parser/gram.y`).
 const ONLY_QUALIFIED: &[&str] = &["bit", "char"];
 
-fn postgres(before: &str, modifiers: Option<String>, after: &str) -> SqlType {
+/// What an interval can be limited to (`opt_interval` in `src/backend/parser/gram.y`).
+const INTERVAL_FIELDS: &[&str] = &[
+    "year",
+    "month",
+    "day",
+    "hour",
+    "minute",
+    "second",
+    "year to month",
+    "day to hour",
+    "day to minute",
+    "day to second",
+    "hour to minute",
+    "hour to second",
+    "minute to second",
+];
+
+fn postgres(before: &str, modifiers: Option<String>, after: &str) -> Option<SqlType> {
     let bare = before.strip_prefix("pg_catalog.");
     let inner = bare.unwrap_or(before);
     let unquoted = inner.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
     let only = unquoted.or(bare).filter(|name| ONLY_QUALIFIED.contains(name));
     if let Some(name) = only.filter(|_| modifiers.is_none() && after.is_empty()) {
-        return SqlType { namespace: Some("pg_catalog".to_owned()), ..SqlType::built_in(name) };
+        return Some(SqlType {
+            namespace: Some("pg_catalog".to_owned()),
+            ..SqlType::built_in(name)
+        });
     }
     let unqualified = before.strip_prefix("pg_catalog.").unwrap_or(before);
     let words = format!("{unqualified} {after}")
@@ -369,23 +426,30 @@ fn postgres(before: &str, modifiers: Option<String>, after: &str) -> SqlType {
         .join(" ")
         .to_lowercase();
     if let Some(name) = canonical(&words) {
-        return SqlType { modifiers, ..SqlType::built_in(name) };
+        return Some(SqlType { modifiers, ..SqlType::built_in(name) });
     }
     if words == "float" {
         let single = modifiers.and_then(|m| m.parse::<u32>().ok()).is_some_and(|bits| bits <= 24);
-        return SqlType::built_in(if single { "real" } else { "double precision" });
+        return Some(SqlType::built_in(if single { "real" } else { "double precision" }));
     }
     if let Some(fields) = words.strip_prefix("interval ") {
-        return SqlType {
-            fields: Some(fields.to_owned()),
-            modifiers,
-            ..SqlType::built_in("interval")
-        };
+        let fields = INTERVAL_FIELDS.contains(&fields).then(|| fields.to_owned())?;
+        return Some(SqlType { fields: Some(fields), modifiers, ..SqlType::built_in("interval") });
+    }
+    if !after.is_empty() {
+        return None;
     }
     let (namespace, name) = split_qualified(before);
     // A bare name is SQL here, unlike the keys of a model: PostgreSQL folds it.
     let fold = |part: String| if before.contains('"') { part } else { part.to_lowercase() };
-    SqlType { modifiers, ..SqlType::named(namespace.map(fold), fold(name)) }
+    let (namespace, name) = (namespace.map(fold), fold(name));
+    // Quotes do not make another type of a built-in one.
+    let own = namespace.as_deref().is_none_or(|n| n == "pg_catalog")
+        && !ONLY_QUALIFIED.contains(&name.as_str());
+    Some(match canonical(&name).filter(|_| own) {
+        Some(built_in) => SqlType { modifiers, ..SqlType::built_in(built_in) },
+        None => SqlType { modifiers, ..SqlType::named(namespace, name) },
+    })
 }
 
 #[cfg(test)]
@@ -433,9 +497,33 @@ mod tests {
     }
 
     #[test]
+    fn one_family_sorts_alike() {
+        let alike = |a: &str, b: &str| {
+            let both = SqlType::parse(a).unwrap().sorts_like(&SqlType::parse(b).unwrap());
+            assert_eq!(both, SqlType::parse(b).unwrap().sorts_like(&SqlType::parse(a).unwrap()));
+            both
+        };
+        assert!(alike("integer", "numeric"));
+        assert!(alike("numeric(8,2)", "numeric(10,3)"));
+        assert!(alike("varchar(20)", "text"));
+        assert!(alike("timestamp(3)", "timestamptz"));
+        assert!(alike("public.mood", "public.mood"));
+        assert!(!alike("public.mood", "text"));
+        assert!(!alike("public.mood", "public.other"));
+        assert!(!alike("text", "numeric"));
+        assert!(!alike("text", "text[]"));
+        assert!(!alike("mood", "other"));
+    }
+
+    #[test]
     fn what_is_no_type() {
         assert!(matches!(SqlType::parse("numeric(10"), Err(TypeError::Unbalanced(_))));
         assert!(matches!(SqlType::parse(" "), Err(TypeError::Empty)));
+        for behind in
+            ["character varying(20)\0", "numeric(3) x", "public.t(3) y", "interval fortnight"]
+        {
+            assert!(matches!(SqlType::parse(behind), Err(TypeError::NotRead(_))), "{behind}");
+        }
         assert!(matches!(SqlType::parse("Enum('a')"), Err(TypeError::NotAColumnType(_))));
     }
 }

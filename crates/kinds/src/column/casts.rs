@@ -59,7 +59,7 @@ fn numeric_widens(from: &SqlType, to: &SqlType) -> bool {
 ///
 /// To a type of text it is the value's text, never a cast to the length: `::varchar(20)` truncates
 /// in silence where the assignment of `::text` raises an error.
-pub(super) fn using(column: &str, from: &SqlType, to: &SqlType) -> Option<String> {
+pub(crate) fn using(column: &str, from: &SqlType, to: &SqlType) -> Option<String> {
     let name = quote_ident(column);
     let array = if to.array { "[]" } else { "" };
     if from.array == to.array {

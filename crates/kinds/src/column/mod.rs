@@ -33,6 +33,7 @@ use crate::model::object_name;
 use crate::sequence::Counting;
 use crate::table;
 
+pub(crate) use casts::using;
 pub use declare::declaration;
 pub(crate) use exchange::exchange;
 pub(crate) use inherited::overrides;
@@ -402,7 +403,5 @@ impl Definition for Column {
 /// Whether values sort differently after a change of type: an enum sorts by its labels' places, a
 /// text by its letters.
 pub(crate) fn order_changes(from: &SqlType, to: &SqlType) -> bool {
-    let rank = |t: &SqlType| if t.is_textual() { 0 } else { u8::from(!t.is_built_in()) + 1 };
-    from != to && rank(&from.element()) != rank(&to.element())
-        || (!from.is_built_in() && !to.is_built_in() && from != to)
+    !from.sorts_like(to)
 }

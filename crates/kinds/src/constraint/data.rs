@@ -75,7 +75,12 @@ fn check(address: &Address, expression: &str, cx: &Cx<'_>) -> Option<Preflight> 
         outputs.push(match there {
             Some(live) if live.ty == column.ty => quoted,
             Some(_) if column.ty.is_textual() => format!("{quoted}::text AS {quoted}"),
-            Some(_) => format!("{quoted}::text::{} AS {quoted}", column.ty),
+            // As the change itself converts: a number's text is not always one of another type.
+            Some(live) => {
+                let converted = crate::column::using(plain, &live.ty, &column.ty);
+                let converted = converted.unwrap_or_else(|| format!("{quoted}::{}", column.ty));
+                format!("{converted} AS {quoted}")
+            }
             None => format!(
                 "{}::{} AS {quoted}",
                 column.default.as_deref().unwrap_or("NULL"),

@@ -10,7 +10,7 @@ impl Text<'_> {
         let ordering = |t: Option<&Token<'_>>| {
             t.is_some_and(|t| ["<", ">", "<=", ">=", "between"].iter().any(|o| t.is(o)))
         };
-        self.references().any(|(start, end)| {
+        self.references().filter(|&(start, _)| self.reorders(start)).any(|(start, end)| {
             let call = self
                 .enclosing(start)
                 .and_then(|o| o.checked_sub(1))
@@ -21,6 +21,11 @@ impl Text<'_> {
                     ["min", "max", "greatest", "least"].contains(&name.as_str())
                 })
         })
+    }
+
+    /// Whether the values of the changing column at `at` sort in another way afterwards.
+    fn reorders(&self, at: usize) -> bool {
+        self.reference(at).is_some_and(|(c, _)| !c.from.sorts_like(&c.to))
     }
 
     /// Whether a changing column is compared with a plain column that is none.
@@ -66,7 +71,9 @@ impl Text<'_> {
             let Some(group) = sorting else { continue };
             if self.tokens[at].is(")") && self.matching_open(at) == group {
                 sorting = None;
-            } else if self.reference(at).is_some_and(|(_, end)| !self.is_cast_away(at, end)) {
+            } else if self.reorders(at)
+                && self.reference(at).is_some_and(|(_, end)| !self.is_cast_away(at, end))
+            {
                 return true;
             }
         }

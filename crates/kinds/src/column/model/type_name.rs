@@ -21,6 +21,9 @@ pub(crate) fn resolve(
                 TypeError::Unbalanced(_) => {
                     "close it: varchar(20); between { } quote the whole type".to_owned()
                 }
+                TypeError::NotRead(_) => {
+                    "correct the type: varchar(20), timestamp(3) with time zone".to_owned()
+                }
                 TypeError::NotAColumnType(_) => {
                     "declare the type under `enums:` and name it here, or use varchar with a CHECK"
                         .to_owned()
