@@ -23,7 +23,14 @@ pub(crate) fn needs(
     let tables: Vec<Address> = tables.collect();
     let parts = tables.iter().flat_map(|t| catalog.children(t)).filter(|o| {
         o.get::<Column>().is_some()
-            || o.get::<Constraint>().is_some_and(|c| !matches!(c.rule, Rule::ForeignKey { .. }))
+            || o.get::<Constraint>().is_some_and(|c| match c.rule {
+                Rule::Check { .. } => true,
+                // Keys are matched with those of a partitioned table only.
+                Rule::PrimaryKey { .. } | Rule::Unique { .. } | Rule::Other { .. } => {
+                    inheritance.is_partition()
+                }
+                Rule::ForeignKey { .. } => false,
+            })
     });
     let parts: BTreeSet<Address> = parts.map(|o| o.address.clone()).collect();
     parts.into_iter().chain(tables).collect()
