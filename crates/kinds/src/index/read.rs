@@ -16,6 +16,10 @@ use crate::table::Table;
 
 /// What only `pg_get_indexdef` tells, which collation and which operator class need no word, is
 /// taken out of its text.
+///
+/// A key that is a column is its name there, and asking for it costs as much as asking for the
+/// whole definition (`pg_get_indexdef_worker`, `src/backend/utils/adt/ruleutils.c`). Only a key that
+/// is an expression has statistics of its own (`ATExecSetStatistics`, `tablecmds.c`).
 pub(super) fn query(version: ServerVersion) -> String {
     let user = user_relation("'r', 'p', 'm'");
     let nulls = if version.at_least(15) { "i.indnullsnotdistinct" } else { "false" };
@@ -24,12 +28,12 @@ pub(super) fn query(version: ServerVersion) -> String {
          i.indisunique, i.indisclustered, i.indisreplident, i.indisvalid AND i.indisready AND i.indislive AS valid, {nulls} AS nulls_not_distinct, \
          pg_get_indexdef(i.indexrelid) AS definition, pg_get_expr(i.indpred, i.indrelid) AS predicate, \
          array_to_json(x.reloptions)::text AS options, ts.spcname AS tablespace, \
-         (SELECT json_object_agg(s.attnum, s.attstattarget) FROM pg_attribute s \
-          WHERE s.attrelid = i.indexrelid AND s.attstattarget >= 0)::text AS statistics, \
+         CASE WHEN i.indexprs IS NOT NULL THEN (SELECT json_object_agg(s.attnum, s.attstattarget) FROM pg_attribute s \
+          WHERE s.attrelid = i.indexrelid AND s.attstattarget >= 0)::text END AS statistics, \
          pn.nspname AS parent_namespace, pt.relname AS parent_table, px.relname AS parent_index, \
          (SELECT json_agg(json_build_object( \
             'column', a.attname, \
-            'text', pg_get_indexdef(i.indexrelid, k.place::int, false), \
+            'text', CASE WHEN k.attnum = 0 THEN pg_get_indexdef(i.indexrelid, k.place::int, false) ELSE quote_ident(a.attname) END, \
             'collation', CASE WHEN cn.nspname = 'pg_catalog' THEN quote_ident(co.collname) \
                ELSE quote_ident(cn.nspname) || '.' || quote_ident(co.collname) END, \
             'class', CASE WHEN ocn.nspname = 'pg_catalog' THEN quote_ident(oc.opcname) \
