@@ -188,14 +188,18 @@ impl Kind for IndexKind {
     fn react(
         &self,
         object: &Object,
-        _disturbed: &Object,
+        disturbed: &Object,
         by: &Disturbance,
         cx: &Cx<'_>,
     ) -> Reaction {
         let Some(index) = object.get::<Index>() else { return Reaction::Keep };
         match by {
             Disturbance::Dropped => Reaction::Goes,
-            Disturbance::Rebuilt if index.attached_to.is_some() => Reaction::Goes,
+            // A part goes with the index that it is part of, and comes again after it.
+            Disturbance::Rebuilt if index.attached_to.is_some() => match disturbed.get::<Index>() {
+                Some(_) => Reaction::Rebuild { warnings: Vec::new() },
+                None => Reaction::Goes,
+            },
             Disturbance::Rebuilt => Reaction::Rebuild { warnings: Vec::new() },
             Disturbance::Retyped(_) if index.attached_to.is_some() => Reaction::Goes,
             // PostgreSQL rebuilds an index whose text stays; a text with a cast to the old type

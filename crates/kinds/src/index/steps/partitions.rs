@@ -68,6 +68,13 @@ fn attach_as(address: &Address, parent: &QName, part: &QName) -> Action {
 /// Makes the index of a partitioned table.
 pub(super) fn create(address: &Address, index: &Index, how: How, cx: &Cx<'_>) -> Vec<Stage> {
     let making = Making { address, index, name: address.name(), on: relation(address) };
+    let parts_follow = how == How::Within && !live_partitions(&table_of(address), cx).is_empty();
+    if parts_follow {
+        // Each part is made again itself, with its own name and settings.
+        let mut stages = making.stages(Manner::Only);
+        stages.push(Stage::transaction(roles(address, cx.live.definition(address).or(Some(index)))));
+        return stages;
+    }
     if how == How::Within || is_short(address, index, cx) {
         let is_new = cx.is_new(&table_of(address));
         let mut actions = vec![making.within(is_new)];
