@@ -54,6 +54,17 @@ pub trait Definition: Any + Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The values of a type that have other names in a live one, `(before, after)`.
+    fn renamed_values(&self, _live: &dyn Definition) -> Vec<(String, String)> {
+        Vec::new()
+    }
+
+    /// This definition with what is needed to come back to it from another one, if that is more
+    /// than what it is: which of its parts got another name.
+    fn way_back(&self, _desired: &dyn Definition) -> Option<Arc<dyn Definition>> {
+        None
+    }
+
     /// Whether texts can mean it by its name alone: a column.
     fn is_column(&self) -> bool {
         false

@@ -111,9 +111,21 @@ impl Renames {
         after
     }
 
+    /// Adds that values of a type, which is called as it is now, will have other names: only texts
+    /// follow, for they are renamed like any other change.
+    pub fn add_values(&mut self, of: &Address, values: &[(String, String)]) {
+        let [namespace, name] = of.path() else { return };
+        let now = QName::new(namespace, name);
+        let then = self.names.of(&now);
+        for (from, to) in values {
+            self.names.value(now.clone(), from, to);
+            self.former.value(then.clone(), to, from);
+        }
+    }
+
     /// Whether nothing is renamed.
     pub fn is_empty(&self) -> bool {
-        self.declared.is_empty()
+        self.declared.is_empty() && self.names.is_empty()
     }
 
     /// What an object, or a place inside one, is called then.

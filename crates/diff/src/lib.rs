@@ -11,3 +11,4 @@ mod retyping;
 
 pub use compare::{Change, Difference, compare};
 pub use matching::Matches;
+pub use renaming::renames;

@@ -21,14 +21,11 @@ struct Wish<'a> {
 }
 
 /// The renames that are still to be done.
-pub(crate) fn renames(desired: &Catalog, live: &Catalog) -> Renames {
+pub fn renames(desired: &Catalog, live: &Catalog) -> Renames {
     let mut asked: Vec<&Object> = desired
         .in_place()
         .filter(|o| o.renamed_from.is_some() && !o.unnamed && o.address.target().is_none())
         .collect();
-    if asked.is_empty() {
-        return Renames::default();
-    }
     asked.sort_by(|a, b| {
         (a.address.path().len(), &a.address).cmp(&(b.address.path().len(), &b.address))
     });
@@ -64,7 +61,15 @@ pub(crate) fn renames(desired: &Catalog, live: &Catalog) -> Renames {
         }
         steps.extend(in_order(&pending, &now));
     }
-    Renames::new(live, &found, steps)
+    let mut out = Renames::new(live, &found, steps);
+    for object in desired.in_place().filter(|o| o.definition.is_type()) {
+        let there = out.former(&object.address);
+        if let Some(live) = live.get(&there) {
+            let values = object.definition.renamed_values(&*live.definition);
+            out.add_values(&there, &values);
+        }
+    }
+    out
 }
 
 /// What is renamed with an object by the same statement: the columns of child tables.
@@ -128,22 +133,25 @@ fn pending<'a, 'w>(wishes: &'w [Wish<'a>], desired: &Catalog, now: &Catalog) -> 
     out
 }
 
-/// How many facts of a desired object, and of what is in it, are others in a live one for certain.
+/// How many facts of a desired object are others in a live one for certain; of its columns, which
+/// there are and of which types.
 fn strange(object: &Object, desired: &Catalog, there: &Address, now: &Catalog) -> usize {
     let Some(live) = now.get(there) else { return 1 };
+    let is_part = object.definition.is_column();
     let mut own: BTreeMap<&str, Value> =
         live.definition.properties().into_iter().map(|p| (p.name, p.value)).collect();
     let wanted = object.definition.properties();
     let others = wanted.iter().filter(|p| {
         let live = own.remove(p.name).unwrap_or(Value::None);
-        matches!(
-            (&p.value, &live),
-            (Value::Type(_), Value::Type(_))
-                | (Value::Flag(_), Value::Flag(_))
-                | (Value::Number(_), Value::Number(_))
-                | (Value::Text(_), Value::Text(_))
-                | (Value::List(_), Value::List(_))
-        ) && p.value != live
+        let counts = match (&p.value, &live) {
+            (Value::Type(_), Value::Type(_)) => true,
+            (Value::Flag(_), Value::Flag(_))
+            | (Value::Number(_), Value::Number(_))
+            | (Value::Text(_), Value::Text(_))
+            | (Value::List(_), Value::List(_)) => !is_part,
+            (_, _) => false,
+        };
+        counts && p.value != live
     });
     let inside = desired.children(&object.address).filter(|o| o.definition.is_column());
     let inside = inside.map(|part| {

@@ -213,7 +213,7 @@ impl Applying<'_> {
     async fn begin(&mut self) -> Result<(), Cause> {
         let continues = self.continues().await?;
         let stamp = self.stamp.as_ref();
-        let saved = journal::saved(&self.job.plan.touched, self.job.live);
+        let saved = journal::saved(self.job.plan, self.job.live);
         let record = Record {
             plan: self.job.plan,
             saved: &saved,

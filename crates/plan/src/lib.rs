@@ -16,6 +16,7 @@ mod planner;
 mod renames;
 mod stall;
 mod step;
+mod suggest;
 
 pub use gate::{Gate, Obstacle, gate};
 pub use planner::{Approvals, Inputs, plan};

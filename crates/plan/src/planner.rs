@@ -199,6 +199,7 @@ impl Planner<'_> {
         self.order_behind(&renames);
         let order = transactions(&mut self.graph);
         self.warn();
+        self.suggest_renames();
         self.ask_by_former_names();
         self.out.batches = batches(&self.graph, order, self.inputs.facts, &self.inputs.limits);
         self.demand_approvals();
@@ -271,6 +272,10 @@ impl Planner<'_> {
                     return; // It is made again as it shall be.
                 }
                 let Some((kind, there, wanted)) = pair(self.inputs, desired, live) else { return };
+                if let Some(definition) = there.definition.way_back(&*wanted.definition) {
+                    let former = self.inputs.difference.renames.former(live);
+                    self.out.ways_back.insert(former, definition);
+                }
                 if let Some(unproven) =
                     properties.first().filter(|_| !is_change(properties) && !exchanged)
                 {

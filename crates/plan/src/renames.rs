@@ -15,11 +15,23 @@ impl Planner<'_> {
         self.out.renames = renames.clone();
         let mut nodes: Vec<NodeId> = Vec::new();
         let mut together = false;
+        let mut aside: Option<&str> = None;
         for step in &renames.steps {
             let address = &step.object.address;
             let Some(kind) = kind(address.kind()) else { continue };
             match kind.rename(&step.object, &step.to, &cx) {
-                Ok(stages) => {
+                Ok(mut stages) => {
+                    // Under a name that only this transaction knows it is locked already.
+                    if together && aside == Some(address.name()) {
+                        let actions = stages.iter_mut().flat_map(|stage| &mut stage.actions);
+                        actions.for_each(|action| {
+                            action.locks.clear();
+                            action.warnings.clear();
+                        });
+                    }
+                    if step.with_next && !together {
+                        aside = Some(&step.to);
+                    }
                     let node = self.graph.add_within(address, Verb::Alter, stages);
                     if let (Some(node), Some(&before)) = (node, nodes.last()) {
                         self.graph.order(before, node);
@@ -80,6 +92,10 @@ impl Planner<'_> {
         self.out.touched.extend(former);
         for (before, after) in &renames.declared {
             self.out.touched.extend([before.clone(), after.clone()]);
+            // What tells two of one kind from each other.
+            for part in self.inputs.live.children(after).filter(|o| o.definition.is_column()) {
+                self.out.touched.extend([renames.former(&part.address), part.address.clone()]);
+            }
         }
     }
 }

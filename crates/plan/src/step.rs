@@ -1,9 +1,10 @@
 //! The plan as a value.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
-use reconcile_catalog::{Address, Renames};
+use reconcile_catalog::{Address, Definition, Renames};
 use reconcile_diff::Change;
 use reconcile_kinds::{Guard, Preflight, Proof, Refusal, RelationLock, Work};
 use serde::Serialize;
@@ -27,6 +28,8 @@ pub struct Plan {
     pub touched: BTreeSet<Address>,
     /// What is renamed before anything else: the steps behind that use the new names.
     pub renames: Renames,
+    /// What else has to be known of objects, by their present addresses, to undo their changes.
+    pub ways_back: BTreeMap<Address, Arc<dyn Definition>>,
 }
 
 impl Plan {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::Args;
 use reconcile_catalog::{Address, Catalog, Object};
+use reconcile_diff::renames;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveOptions, Derived, derive_from};
 use reconcile_live::introspect::introspect;
@@ -152,14 +153,16 @@ async fn back(
     derived.map_err(|error| Trouble::from(error).into())
 }
 
-/// A catalog with some of its objects as they were before; what was not there is forbidden, unless
-/// it is one of them under a new name.
+/// A catalog with some of its objects as they were before, under the names that they had; what was
+/// not there is forbidden, unless it is one of them under a new name.
 fn overlaid(live: &Catalog, saved: &[Saved]) -> Catalog {
+    let live = &live.renamed(&renames(&named_as_before(saved), live));
     let replaced: BTreeSet<&Address> = saved.iter().map(|saved| &saved.address).collect();
     let mut desired = Catalog::new();
     let kept = live.objects().filter(|object| !replaced.contains(&object.address)).cloned();
     let mut renamed = BTreeSet::new();
-    let restored = saved.iter().filter_map(|saved| saved.object.clone()).map(|mut object| {
+    let before = named_as_before(saved);
+    let restored = before.in_place().cloned().map(|mut object| {
         if let Some(now) = present_name(&object, live, saved) {
             object.renamed_from = Some(now.name().to_owned());
             renamed.insert(now);
@@ -176,6 +179,19 @@ fn overlaid(live: &Catalog, saved: &[Saved]) -> Catalog {
         desired.forbid(gone.address.clone());
     }
     desired
+}
+
+/// What was there before, with the names that the run gave to it.
+fn named_as_before(saved: &[Saved]) -> Catalog {
+    let mut out = Catalog::new();
+    for Saved { address: _, object, renamed_to } in saved {
+        if let Some(mut object) = object.clone() {
+            object.renamed_from = renamed_to.as_ref().map(|after| after.name().to_owned());
+            // Each address is saved once.
+            let _ = out.insert(object);
+        }
+    }
+    out
 }
 
 /// The address that an object has today, if it was renamed: what was not there before, stands
@@ -200,8 +216,9 @@ fn present_name(before: &Object, live: &Catalog, saved: &[Saved]) -> Option<Addr
 /// Asks the guards of the drops before anything is touched; each is asked again under its lock.
 async fn nothing_lost(session: &mut Session, derived: &Derived) -> Result<(), Failure> {
     let mut lines = Vec::new();
+    let today = derived.plan.renames.former_names();
     for guard in derived.plan.steps().flat_map(|step| &step.guards) {
-        let sql = format!("SELECT ({}) AS number", guard.sql);
+        let sql = format!("SELECT ({}) AS number", today.of_text(&guard.sql, None));
         let rows = session.send(&sql).await.map_err(Trouble::from)?;
         let number = rows.first().and_then(|row| row.get("number")).unwrap_or("0").to_owned();
         if number != "0" {

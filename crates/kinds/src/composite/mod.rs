@@ -92,6 +92,18 @@ impl Definition for Composite {
         renaming::changed(self, renamed)
     }
 
+    fn way_back(&self, desired: &dyn Definition) -> Option<Arc<dyn Definition>> {
+        let desired = desired.as_any().downcast_ref::<Self>()?;
+        let then = |attribute: &Attribute| {
+            let same = |d: &&Attribute| steps::former(d, &self.attributes) == Some(attribute);
+            let now = desired.attributes.iter().find(same);
+            let renamed_from = now.filter(|d| d.name != attribute.name).map(|d| d.name.clone());
+            Attribute { renamed_from, ..attribute.clone() }
+        };
+        let back = Self { attributes: self.attributes.iter().map(then).collect() };
+        renaming::changed(self, back)
+    }
+
     fn as_any(&self) -> &dyn Any {
         self
     }

@@ -5,6 +5,7 @@ mod read;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
 use reconcile_catalog::{Address, Definition, Property, Value};
 use reconcile_sql::QName;
@@ -49,6 +50,19 @@ impl Definition for EnumType {
 
     fn is_type(&self) -> bool {
         true
+    }
+
+    fn renamed_values(&self, live: &dyn Definition) -> Vec<(String, String)> {
+        let live = live.as_any().downcast_ref::<Self>();
+        let now = live.map(|live| (live, steps::renamed_labels(live, self)));
+        let labels = now.into_iter().flat_map(|(live, now)| live.labels.iter().cloned().zip(now));
+        labels.filter(|(from, to)| from != to).collect()
+    }
+
+    fn way_back(&self, desired: &dyn Definition) -> Option<Arc<dyn Definition>> {
+        let renamed: Vec<(String, String)> = desired.renamed_values(self);
+        (!renamed.is_empty())
+            .then(|| Arc::new(Self { renamed, ..self.clone() }) as Arc<dyn Definition>)
     }
 
     fn as_any(&self) -> &dyn Any {

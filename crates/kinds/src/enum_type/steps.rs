@@ -53,7 +53,7 @@ fn value_names(value: &Value, name: &QName) -> bool {
 }
 
 /// The live labels once those that are renamed have their new names.
-fn renamed_labels(live: &EnumType, desired: &EnumType) -> Vec<String> {
+pub(super) fn renamed_labels(live: &EnumType, desired: &EnumType) -> Vec<String> {
     let new = |label: &String| {
         let renamed =
             desired.renamed.iter().find(|(to, from)| from == label && !live.labels.contains(to));

@@ -26,6 +26,8 @@ pub struct Names {
     namespaces: BTreeMap<String, String>,
     /// Columns, by the old names of their relations.
     columns: BTreeMap<QName, BTreeMap<String, String>>,
+    /// Values of types, by the old names of these.
+    values: BTreeMap<QName, BTreeMap<String, String>>,
     /// Types that are functions as well.
     functions: BTreeSet<QName>,
     /// A word that is in every text that can change.
@@ -55,6 +57,12 @@ impl Names {
     pub fn column(&mut self, relation: QName, from: &str, to: &str) {
         self.words.push(from.to_owned());
         self.columns.entry(relation).or_default().insert(from.to_owned(), to.to_owned());
+    }
+
+    /// A value of a type has another name.
+    pub fn value(&mut self, of: QName, from: &str, to: &str) {
+        self.words.push(of.name.clone());
+        self.values.entry(of).or_default().insert(from.to_owned(), to.to_owned());
     }
 
     /// Whether nothing is called otherwise.
@@ -177,6 +185,16 @@ mod tests {
                 "WITH w AS ( SELECT messages_1.role FROM public.messages messages_1) SELECT w.role, messages.id FROM w, public.messages"
             ),
             "WITH w AS ( SELECT msgs_1.kind AS role FROM public.msgs msgs_1) SELECT w.role, msgs.id FROM w, public.msgs"
+        );
+    }
+
+    #[test]
+    fn values() {
+        let mut names = names();
+        names.value(QName::new("public", "mood"), "it's", "is");
+        assert_eq!(
+            names.of_text("CASE 'it''s'::public.mood WHEN 'it''s'::text THEN 1 END", None),
+            "CASE 'is'::public.feel WHEN 'it''s'::text THEN 1 END"
         );
     }
 

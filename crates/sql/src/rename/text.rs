@@ -230,12 +230,19 @@ impl Text<'_> {
         }
     }
 
-    /// A literal that names a relation or type: `'public.q'::regclass`.
+    /// A literal that names a relation or type, `'public.q'::regclass`, or is a value of a type,
+    /// `'sad'::public.mood`.
     fn named_in_literal(&self, at: usize) -> Option<String> {
         let known = ["regclass", "regtype", "regnamespace"];
         let cast = self.is(at + 1, "::") && known.iter().any(|ty| self.is(at + 2, ty));
         let inside = self.tokens[at].text.strip_prefix('\'')?.strip_suffix('\'')?;
         let name = inside.replace("''", "'");
+        if self.is(at + 1, "::")
+            && let Some((namespace, ty)) = self.pair(at + 2)
+            && let Some(value) = self.names.values.get(&QName::new(namespace, ty))
+        {
+            return value.get(&name).map(|value| format!("'{}'", value.replace('\'', "''")));
+        }
         let then = match self.is(at + 2, "regnamespace") {
             true => quote_ident(&self.names.in_namespace(&name)),
             false => self.names.of_spelt(&name),
