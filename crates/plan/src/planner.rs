@@ -272,9 +272,9 @@ impl Planner<'_> {
                     return; // It is made again as it shall be.
                 }
                 let Some((kind, there, wanted)) = pair(self.inputs, desired, live) else { return };
-                if let Some(definition) = there.definition.way_back(&*wanted.definition) {
+                if there.definition.way_back(&*wanted.definition).is_some() {
                     let former = self.inputs.difference.renames.former(live);
-                    self.out.ways_back.insert(former, definition);
+                    self.out.becomes.insert(former, wanted.definition.clone());
                 }
                 if let Some(unproven) =
                     properties.first().filter(|_| !is_change(properties) && !exchanged)

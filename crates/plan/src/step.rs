@@ -28,8 +28,9 @@ pub struct Plan {
     pub touched: BTreeSet<Address>,
     /// What is renamed before anything else: the steps behind that use the new names.
     pub renames: Renames,
-    /// What else has to be known of objects, by their present addresses, to undo their changes.
-    pub ways_back: BTreeMap<Address, Arc<dyn Definition>>,
+    /// What objects become, by their present addresses, where more than what they are has to be known
+    /// to undo that.
+    pub becomes: BTreeMap<Address, Arc<dyn Definition>>,
 }
 
 impl Plan {

@@ -25,9 +25,10 @@ pub fn saved(plan: &Plan, live: &Catalog) -> Vec<Saved> {
         plan.renames.declared.iter().map(|(before, after)| (before, after)).collect();
     let saved = plan.touched.iter().map(|address| Saved {
         address: address.clone(),
-        object: live.get(address).cloned().map(|object| Object {
-            definition: plan.ways_back.get(address).unwrap_or(&object.definition).clone(),
-            ..object
+        object: live.get(address).cloned().map(|object| {
+            let becomes = plan.becomes.get(address);
+            let way_back = becomes.and_then(|becomes| object.definition.way_back(&**becomes));
+            Object { definition: way_back.unwrap_or(object.definition.clone()), ..object }
         }),
         renamed_to: renamed.get(address).map(|after| (*after).clone()),
     });
