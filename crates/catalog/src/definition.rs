@@ -54,6 +54,12 @@ pub trait Definition: Any + Debug + Send + Sync {
         Vec::new()
     }
 
+    /// The names that it goes on saying although they are given up, because they stand in a text that
+    /// PostgreSQL does not understand before it runs.
+    fn left_behind(&self, _renames: &Renames) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The values of a type that have other names in a live one, `(before, after)`.
     fn renamed_values(&self, _live: &dyn Definition) -> Vec<(String, String)> {
         Vec::new()

@@ -6,6 +6,7 @@ use reconcile_kinds::kind;
 
 use crate::graph::{NodeId, Verb};
 use crate::planner::Planner;
+use crate::step::Warning;
 
 impl Planner<'_> {
     /// Adds the steps of the renames; gives their nodes.
@@ -44,6 +45,17 @@ impl Planner<'_> {
                 Err(refusal) => self.out.refusals.push(refusal),
             }
             together = step.with_next;
+        }
+        for object in self.inputs.live.in_place().filter(|_| !renames.is_empty()) {
+            let names = object.definition.left_behind(renames);
+            if !names.is_empty() {
+                let text = format!(
+                    "its text says {}, and PostgreSQL does not put the new name there: write it anew",
+                    names.join(", ")
+                );
+                let address = Some(object.address.clone());
+                self.out.warnings.push(Warning { address, text });
+            }
         }
         nodes
     }

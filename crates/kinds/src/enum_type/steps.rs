@@ -54,12 +54,29 @@ fn value_names(value: &Value, name: &QName) -> bool {
 
 /// The live labels once those that are renamed have their new names.
 pub(super) fn renamed_labels(live: &EnumType, desired: &EnumType) -> Vec<String> {
-    let new = |label: &String| {
-        let renamed =
-            desired.renamed.iter().find(|(to, from)| from == label && !live.labels.contains(to));
-        renamed.map_or_else(|| label.clone(), |(to, _)| to.clone())
-    };
-    live.labels.iter().map(new).collect()
+    let mut labels = live.labels.clone();
+    for (to, from) in in_order(live, desired) {
+        labels.iter_mut().filter(|label| *label == from).for_each(|label| to.clone_into(label));
+    }
+    labels
+}
+
+/// The renames that are still to be done, `(to, from)`: each name is free when it is taken.
+fn in_order<'a>(live: &EnumType, desired: &'a EnumType) -> Vec<(&'a String, &'a String)> {
+    let mut there: Vec<&String> = live.labels.iter().collect();
+    let mut out: Vec<(&String, &String)> = Vec::new();
+    loop {
+        let next = desired.renamed.iter().find(|(to, from)| {
+            there.contains(&from)
+                && !there.contains(&to)
+                && live.labels.contains(from)
+                && !out.iter().any(|(done, _)| *done == from)
+        });
+        let Some((to, from)) = next else { return out };
+        there.retain(|label| *label != from);
+        there.push(to);
+        out.push((to, from));
+    }
 }
 
 /// The desired labels as they are called until the renames.
@@ -78,15 +95,13 @@ fn renames(live: &Object, desired: &Object) -> Vec<Action> {
     let Some((live, desired)) = live.get::<EnumType>().zip(desired.get::<EnumType>()) else {
         return Vec::new();
     };
-    let now = renamed_labels(live, desired);
-    let changed = live.labels.iter().zip(&now).filter(|(from, to)| from != to);
-    let action = |(from, to): (&String, &String)| {
+    let action = |(to, from): (&String, &String)| {
         let (from, to) = (quote_literal(from), quote_literal(to));
         let sql = format!("ALTER TYPE {} RENAME VALUE {from} TO {to}", address.dotted());
         let summary = format!("rename label {from} of enum type {} to {to}", address.short());
         Action::new(address, summary, Sql::Statement(sql))
     };
-    changed.map(action).collect()
+    in_order(live, desired).into_iter().map(action).collect()
 }
 
 impl Kind for EnumTypeKind {

@@ -12,7 +12,7 @@ use reconcile_sql::QName;
 use reconcile_sql::lex::significant;
 use serde::{Deserialize, Serialize};
 
-use crate::renaming;
+use crate::{column, renaming};
 
 pub use steps::FunctionKind;
 
@@ -67,6 +67,18 @@ impl Definition for Function {
         // A body in a string stays as it is written.
         let definition = renaming::text(self.definition.as_ref(), None, renames);
         renaming::changed(self, Self { definition, ..self.clone() })
+    }
+
+    fn left_behind(&self, renames: &Renames) -> Vec<String> {
+        let says = |name: &str| self.mentions(&QName::new("", name));
+        let said = renames.declared.iter().filter(|(before, _)| match before.path() {
+            [_, relation] => says(relation),
+            [_, relation, column] => {
+                before.kind() == column::NAME && says(relation) && says(column)
+            }
+            _ => false,
+        });
+        said.map(|(before, _)| before.short()).collect()
     }
 
     /// A function is called by the types of its arguments.
