@@ -156,7 +156,7 @@ tables:
         foreign_keys:
             - {columns: [owner], references: users(id)}
         indexes:
-          notes_owner_idx: {columns: [owner], where: \"(body IS NOT NULL)\"}
+          notes_owner_idx: {columns: [owner], where: body is not null}
         checks:
             # short
             notes_body_check: length(body)<1000

@@ -2,8 +2,8 @@
 //! that it finds.
 //!
 //! Invariant: the text of an entry whose objects did not change stays as it is to the letter, with
-//! the comments above it. Only block mappings are edited entry by entry; what stands on one line
-//! is kept whole or written anew whole. The result is text: whoever asks for it reads it again and
+//! the comments above it. Only block mappings are edited entry by entry; a mapping that stands on
+//! one line is kept whole, or gets a line for each of its entries. The result is text: whoever asks for it reads it again and
 //! compares, so that a mistake here cannot become a wrong model.
 
 mod edit;
@@ -16,7 +16,7 @@ use reconcile_yaml::{Entry, Node, Out, Value};
 
 use crate::Model;
 use crate::write::{Item, Layout, Place, Places, document, item, of, sections};
-use edit::{Edits, end_of};
+use edit::{Edits, Part, end_of};
 
 /// How a catalog stands to a model: what comparing them has shown.
 #[derive(Clone, Debug, Default)]
@@ -260,8 +260,37 @@ impl Merge<'_> {
             (Some(indent), items) if items.iter().all(|item| item.key.is_some()) => {
                 self.entries(edits, entry, indent, shape, items);
             }
+            (None, items) => match self.parts(edits, &entry.value, items) {
+                Some(parts) => edits.replace_by_parts(entry, &parts),
+                None => edits.replace(entry, &of(items)),
+            },
             _ => edits.replace(entry, &of(items)),
         }
+    }
+
+    /// What becomes of a section on one line: its entries that say what is so keep their text.
+    /// None if there is no such entry.
+    fn parts<'i>(
+        &self,
+        edits: &Edits<'i>,
+        section: &Node,
+        items: &[&'i Item],
+    ) -> Option<Vec<Part<'i>>> {
+        let mut kept: BTreeMap<&Address, &'i str> = BTreeMap::new();
+        for entry in section.entries() {
+            let span = entry.key.span;
+            let main = self.within(span.file, span.start, span.start + 1).next();
+            let live = main.and_then(|desired| self.state.matched.get(desired));
+            let item = live.and_then(|live| items.iter().find(|item| item.address == *live));
+            if let Some(item) = item.filter(|item| self.says(entry, &[item])) {
+                kept.extend(edits.inline(entry).map(|text| (&item.address, text)));
+            }
+        }
+        let part = |item: &&'i Item| {
+            let kept = kept.get(&item.address).map(|text| Part::Kept(text));
+            kept.or_else(|| Some(Part::New(item.key.as_deref()?, item.value())))
+        };
+        if kept.is_empty() { None } else { items.iter().map(part).collect() }
     }
 
     /// Edits the entries of a section.

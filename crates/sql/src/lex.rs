@@ -39,7 +39,8 @@ impl Token<'_> {
     /// The identifier that this token spells, or nothing if it is none.
     pub fn ident(&self) -> Option<String> {
         match self.kind {
-            TokenKind::Word => Some(self.text.to_lowercase()),
+            // The server folds nothing but ASCII in UTF-8 (`downcase_identifier`, scansup.c).
+            TokenKind::Word => Some(self.text.to_ascii_lowercase()),
             TokenKind::Quoted => {
                 let inner = self.text.strip_prefix('"').unwrap_or(self.text);
                 Some(inner.strip_suffix('"').unwrap_or(inner).replace("\"\"", "\""))
@@ -76,11 +77,11 @@ const OPERATOR_CHARS: &str = "+-*/<>=~!@#%^&|`?";
 
 fn next(rest: &str) -> (TokenKind, usize) {
     let first = rest.chars().next().unwrap_or(' ');
-    if first.is_whitespace() {
-        return (TokenKind::Space, run(rest, char::is_whitespace));
+    if is_space(first) {
+        return (TokenKind::Space, run(rest, is_space));
     }
     if rest.starts_with("--") {
-        return (TokenKind::Space, rest.find('\n').unwrap_or(rest.len()));
+        return (TokenKind::Space, rest.find(['\n', '\r']).unwrap_or(rest.len()));
     }
     if rest.starts_with("/*") {
         return (TokenKind::Space, block_comment(rest));
@@ -100,11 +101,18 @@ fn next(rest: &str) -> (TokenKind, usize) {
         ':' if rest.starts_with(":=") => (TokenKind::Operator, 2),
         ':' => (TokenKind::Punct, 1),
         c if OPERATOR_CHARS.contains(c) => (TokenKind::Operator, operator(rest)),
-        _ => (
-            TokenKind::Word,
-            run(rest, |c| c.is_alphanumeric() || c == '_' || c == '$').max(first.len_utf8()),
-        ),
+        _ => (TokenKind::Word, run(rest, |c| is_name(c) || c == '$').max(first.len_utf8())),
     }
+}
+
+/// White space to the server: nothing beyond ASCII is.
+fn is_space(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}')
+}
+
+/// Whether it may stand in a bare name: all that is not ASCII may, a no-break space included.
+fn is_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || c == '_' || !c.is_ascii()
 }
 
 fn run(rest: &str, accept: impl Fn(char) -> bool) -> usize {
@@ -188,7 +196,7 @@ fn dollar(rest: &str) -> (TokenKind, usize) {
     if digits > 0 {
         return (TokenKind::Parameter, 1 + digits);
     }
-    let tag = run(&rest[1..], |c| c.is_alphanumeric() || c == '_');
+    let tag = run(&rest[1..], is_name);
     if rest[1 + tag..].starts_with('$') {
         let fence = &rest[..tag + 2];
         let length = rest[fence.len()..].find(fence).map_or(rest.len(), |at| at + 2 * fence.len());
@@ -223,5 +231,7 @@ mod tests {
         assert_eq!(texts("x::public.\"T\"[]"), ["x", "::", "public", ".", "\"T\"", "[", "]"]);
         assert_eq!(texts("'it''s' ~~ E'\\'' --c\n+1"), ["'it''s'", "~~", "E'\\''", "+", "1"]);
         assert_eq!(texts("a<>b/* c */<d"), ["a", "<>", "b", "<", "d"]);
+        assert_eq!(texts("a -- x\rb"), ["a", "b"]);
+        assert_eq!(texts("a\u{a0}b > 0"), ["a\u{a0}b", ">", "0"]);
     }
 }

@@ -26,7 +26,7 @@ pub fn same(left: &str, right: &str) -> bool {
 
 fn spell(token: &Token<'_>) -> String {
     match token.kind {
-        TokenKind::Word => token.text.to_lowercase(),
+        TokenKind::Word => token.text.to_ascii_lowercase(),
         TokenKind::Quoted => quote_ident(&token.ident().unwrap_or_default()),
         TokenKind::Operator if token.text == "!=" => "<>".to_owned(),
         _ => token.text.to_owned(),
@@ -49,7 +49,8 @@ const ALIASES: &[(&[&str], &str)] = &[
     (&["bigint"], "int8"),
     (&["real"], "float4"),
     (&["decimal"], "numeric"),
-    (&["character"], "bpchar"),
+    // Not bpchar: without a length this has the length 1, and that has none.
+    (&["character"], "char"),
 ];
 
 fn fold_type_aliases(words: &mut Vec<String>) {
@@ -156,5 +157,7 @@ mod tests {
         assert!(!same("(a, b)", "a, b"));
         assert!(!same("f(a)", "f a"));
         assert!(!same("(c).f = 1", "c.f = 1"));
+        assert!(!same("c::character", "c::bpchar"));
+        assert!(!same("\u{c4}b", "\u{e4}b"));
     }
 }

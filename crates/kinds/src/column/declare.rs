@@ -1,7 +1,7 @@
 //! A column as CREATE TABLE and ADD COLUMN declare it, and what they cannot say.
 
 use reconcile_catalog::Address;
-use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident, quote_literal};
+use reconcile_sql::{LockLevel, QName, ServerVersion, in_default, quote_ident, quote_literal};
 
 use super::{Column, Identity, NotNull};
 use crate::sequence::Counting;
@@ -18,7 +18,7 @@ pub fn declaration(address: &Address, column: &Column, version: ServerVersion) -
         sql.push_str(&format!(" {}", identity_clause(address, column, identity)));
     }
     if let Some(default) = &column.default {
-        sql.push_str(&format!(" DEFAULT {default}"));
+        sql.push_str(&format!(" DEFAULT {}", in_default(default)));
     }
     sql + &not_null(address, column, version)
 }

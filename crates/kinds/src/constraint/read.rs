@@ -12,12 +12,14 @@ use crate::read::{
 use crate::storage;
 use crate::table::Table;
 
+/// An element of an exclusion constraint that is an expression has the number 0 in `conkey`, and so
+/// has the whole row in a CHECK (`CreateConstraintEntry` is given them by `pull_var_clause`).
 pub(super) fn query(version: ServerVersion) -> String {
     let user = user_relation("'r', 'p'");
     let names = |numbers: &str, relation: &str| {
         format!(
             "(SELECT json_agg((SELECT a.attname FROM pg_attribute a WHERE a.attrelid = {relation} AND a.attnum = k.attnum) \
-             ORDER BY k.place) FROM unnest({numbers}) WITH ORDINALITY AS k(attnum, place))::text"
+             ORDER BY k.place) FROM unnest({numbers}) WITH ORDINALITY AS k(attnum, place) WHERE k.attnum <> 0)::text"
         )
     };
     let columns = names("con.conkey", "con.conrelid");

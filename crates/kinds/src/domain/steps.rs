@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reconcile_catalog::{Address, Definition, Object};
-use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
+use reconcile_sql::{LockLevel, QName, ServerVersion, in_default, quote_ident};
 
 use super::{Domain, NAME, read};
 use crate::column::{Column, data};
@@ -141,7 +141,7 @@ impl Kind for DomainKind {
             sql.push_str(&format!(" COLLATE {collation}"));
         }
         if let Some(default) = default {
-            sql.push_str(&format!(" DEFAULT {default}"));
+            sql.push_str(&format!(" DEFAULT {}", in_default(default)));
         }
         if !nullable {
             // Its predecessor may still have the name that PostgreSQL would choose.

@@ -6,6 +6,7 @@
 mod key;
 pub mod model;
 mod names;
+mod operand;
 mod read;
 mod sql;
 mod steps;
@@ -25,6 +26,7 @@ use crate::renaming;
 use crate::{column, inheritance, table};
 
 pub use key::{Key, KeyPart};
+pub(crate) use operand::{taken_apart, without_collation};
 pub(crate) use sql::bare;
 pub use steps::IndexKind;
 

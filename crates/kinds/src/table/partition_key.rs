@@ -3,6 +3,8 @@
 use reconcile_catalog::{Expression, Value};
 use reconcile_sql::lex::{Token, significant};
 
+use crate::index::{taken_apart, without_collation};
+
 /// A partition key taken apart: its strategy and its elements.
 pub(crate) struct Key {
     /// `range`, `list`, `hash`
@@ -52,21 +54,21 @@ pub(super) fn value(text: &str) -> Value {
     Value::List(std::iter::once(Value::Text(strategy)).chain(elements).collect())
 }
 
-/// An element of a key as a value to compare. With an operator class behind it, it is no expression
-/// any more.
+/// An element of a key as a value to compare: what it is over is an expression by itself.
 pub(crate) fn element(text: &str) -> Value {
-    let tokens = significant(text);
-    let two_words = tokens.windows(2).any(|pair| {
-        pair[1].ident().is_some()
-            && !pair[1].is("collate")
-            && !pair[0].is("collate")
-            && (pair[0].ident().is_some() || pair[0].is(")"))
-    });
-    if two_words {
-        Value::Text(reconcile_sql::spelling::key(text))
-    } else {
-        Value::Expression(Expression::new(text))
+    let Some((operand, behind)) = taken_apart(text) else { return Value::from(text) };
+    let (operand, collation) = without_collation(operand);
+    let behind = match collation {
+        Some(collation) if !significant(behind).iter().any(|t| t.is("collate")) => {
+            format!("COLLATE {collation} {behind}")
+        }
+        _ => behind.to_owned(),
+    };
+    let mut value = vec![Value::Expression(Expression::new(operand))];
+    if !behind.is_empty() {
+        value.push(Value::Text(reconcile_sql::spelling::key(&behind)));
     }
+    Value::List(value)
 }
 
 #[cfg(test)]

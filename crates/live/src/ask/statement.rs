@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use reconcile_catalog::{Question, Scope};
-use reconcile_sql::quote_ident;
+use reconcile_sql::{SqlType, quote_ident};
 use serde_json::Value;
 
 use super::text::Text;
@@ -48,10 +48,23 @@ impl<'a> Pair<'a> {
 
     fn expression(&self, text: &Text) -> String {
         match &self.question.scope.assigned_to {
-            Some(ty) => format!("({})::{ty}", text.sql),
+            Some(ty) => format!("({})::{}", text.sql, uncut(ty)),
             None => format!("({})", text.sql),
         }
     }
+}
+
+/// The type to cast to, so that nothing is cut off: a cast shortens to varchar(3) what an assignment
+/// refuses.
+fn uncut(ty: &SqlType) -> String {
+    let name = match (&ty.namespace, ty.name.as_str()) {
+        (None, name @ ("varchar" | "varbit")) => name,
+        // Without a length `char` and `bit` have the length 1.
+        (None, "char" | "bpchar") => "bpchar",
+        (None, "bit") => "\"bit\"",
+        _ => return ty.to_string(),
+    };
+    format!("{name}{}", if ty.array { "[]" } else { "" })
 }
 
 /// Whether the relation itself is a value: then all its columns count.

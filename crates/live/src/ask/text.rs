@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use reconcile_sql::keywords::must_quote;
 use reconcile_sql::lex::{Token, TokenKind, significant};
 
 /// A text and what is known of it without a server.
@@ -26,10 +27,36 @@ pub(super) struct Text {
     literals: Vec<String>,
     /// Words that a plan does not show the meaning of.
     clauses: Vec<String>,
+    /// What is named: relations, columns, functions, without what qualifies them.
+    meant: BTreeSet<String>,
+    /// Whether it says `*`, which the server spells out.
+    has_star: bool,
 }
 
-/// Words of a query whose details a plan does not print, or not on every version.
-const OPAQUE: &[&str] = &["over", "offset", "tablesample", "for", "ties", "recursive", "within"];
+/// Words of a query whose details a plan does not print, or not on every version. (`Unique` does
+/// not say how many of the sorted columns it is about.)
+const OPAQUE: &[&str] =
+    &["over", "offset", "tablesample", "for", "ties", "recursive", "within", DISTINCT_ON];
+
+const DISTINCT_ON: &str = "distinct on";
+
+/// Words of a query that may make no difference to a plan for as long as the tables are as they
+/// are: a join that nothing is taken from, a test for null of a column that has none (17), ONLY
+/// without children. They have to be the same.
+const KEPT: &[&str] = &[
+    "limit",
+    "fetch",
+    "only",
+    "null",
+    "distinct",
+    "join",
+    "union",
+    "intersect",
+    "except",
+    "group",
+    "having",
+    "order",
+];
 
 impl Text {
     /// Nothing if the text is no single expression, or cannot be told to be one.
@@ -43,6 +70,8 @@ impl Text {
             collations: Vec::new(),
             literals: Vec::new(),
             clauses: Vec::new(),
+            meant: BTreeSet::new(),
+            has_star: false,
             sql: String::new(),
         };
         text.look(&tokens);
@@ -63,6 +92,9 @@ impl Text {
                     at = end - 1;
                 }
                 TokenKind::Operator => {
+                    let behind = at.checked_sub(1).map(|at| &tokens[at]);
+                    self.has_star |= token.text == "*"
+                        && behind.is_some_and(|t| t.is("select") || t.is(",") || t.is("."));
                     self.names.insert(token.text.to_owned());
                 }
                 TokenKind::Word | TokenKind::Quoted => self.word(tokens, at),
@@ -88,13 +120,36 @@ impl Text {
             if starts_query(token) && at > 0 && tokens[at - 1].is("(") {
                 let before =
                     at.checked_sub(2).map(|i| tokens[i].text.to_lowercase()).unwrap_or_default();
-                let says =
-                    ["exists", "in", "any", "some", "all", "array"].contains(&before.as_str());
-                self.sub_selects.push(if says { before } else { String::new() });
+                // `IN (SELECT …)` is `= ANY (SELECT …)`, and either may be deparsed as the other.
+                self.sub_selects.push(match before.as_str() {
+                    "in" | "some" => "any".to_owned(),
+                    "exists" | "any" | "all" | "array" => before,
+                    _ => String::new(),
+                });
             }
-            if OPAQUE.contains(&name.as_str()) || matches!(name.as_str(), "limit" | "fetch") {
+            let next = tokens.get(at + 1);
+            // The server writes the ELSE NULL that nobody has written.
+            let is_else = name == "null" && at > 0 && tokens[at - 1].is("else");
+            if name == "distinct" && next.is_some_and(|t| t.is("on")) {
+                self.clauses.push(DISTINCT_ON.to_owned());
+            } else if OPAQUE.contains(&name.as_str()) || KEPT.contains(&name.as_str()) && !is_else {
                 self.clauses.push(name.clone());
             }
+        }
+        // A qualifier, and the type of a literal, may be spelt or not.
+        let next = tokens.get(at + 1);
+        let is_spare = next.is_some_and(|t| t.is(".") || t.kind == TokenKind::Text);
+        let is_word = |t: &Token<'_>| {
+            t.kind == TokenKind::Word && must_quote(&t.text.to_ascii_lowercase()) || t.is("by")
+        };
+        // So is the AS before another name that somebody has given.
+        let is_given = at
+            .checked_sub(1)
+            .map(|at| &tokens[at])
+            .is_some_and(|before| before.is(")") || before.ident().is_some() && !is_word(before));
+        let is_part = at > 0 && tokens[at - 1].is(".");
+        if !is_spare && (is_part || !is_given && !is_word(token)) {
+            self.meant.insert(name.clone());
         }
         self.names.insert(name);
     }
@@ -107,12 +162,23 @@ impl Text {
     /// Whether two texts with queries, whose plans are equal, are proven to be equal: a plan does
     /// not print everything.
     pub(super) fn is_told_by_plan(&self, other: &Self, shows_operators: bool) -> bool {
-        let hidden = |before: &String| matches!(before.as_str(), "in" | "any" | "some" | "all");
+        let hidden = |before: &String| matches!(before.as_str(), "any" | "all");
         self.sub_selects == other.sub_selects
             && (shows_operators || !self.sub_selects.iter().any(hidden))
             && self.literals == other.literals
             && self.clauses == other.clauses
+            && self.means_the_same(other)
             && !self.clauses.iter().any(|c| OPAQUE.contains(&c.as_str()))
+    }
+
+    /// Whether both name the same things. The planner leaves out what makes no difference now, and
+    /// takes a view for what it is made of.
+    fn means_the_same(&self, other: &Self) -> bool {
+        match (self.has_star, other.has_star) {
+            (true, false) => self.meant.is_subset(&other.meant),
+            (false, true) => self.meant.is_superset(&other.meant),
+            _ => self.meant == other.meant,
+        }
     }
 
     /// Whether a column may be meant, letter case aside.
@@ -197,12 +263,13 @@ mod tests {
             ")(",
             // Adjacent literals are one with escapes to the server if a line break is between.
             "E'a'\n'\\' ; DROP TABLE x; -- '",
+            // A carriage return ends a comment.
+            "a = ';' -- ); \r; x",
         ] {
             assert!(Text::new(source).is_none(), "{source}");
         }
-        // What only looks like an end stays inside, and so does what another reader would take for
-        // the end of a comment.
-        assert_eq!(Text::new("a = ';' -- ); \r; x").unwrap().sql, "a = ';'");
+        // What only looks like an end stays inside.
+        assert_eq!(Text::new("a = ';' -- ); x").unwrap().sql, "a = ';'");
         assert_eq!(Text::new("f(')', \")\", $q$)$q$)").unwrap().sql, "f ( ')' , \")\" , $q$)$q$ )");
     }
 
@@ -218,10 +285,32 @@ mod tests {
     }
 
     #[test]
+    fn what_is_meant() {
+        let same = |a: &str, b: &str| Text::new(a).unwrap().means_the_same(&Text::new(b).unwrap());
+        let deparsed = "(EXISTS ( SELECT 1 FROM public.members m WHERE ((m.who = t.owner) AND (m.day > '2020-01-01'::date))))";
+        assert!(same(
+            "exists (select 1 from members as m where who = owner and day > date '2020-01-01')",
+            deparsed
+        ));
+        assert!(same(
+            "exists (select * from members m where m.who = owner and m.day > '2020-01-01')",
+            deparsed
+        ));
+        assert!(!same(
+            "exists (select 1 from friends m where m.who = owner and m.day > '2020-01-01')",
+            deparsed
+        ));
+        assert!(!same(
+            "exists (select 1 from members m where m.who = owner and m.day > '2020-01-01' and m.on)",
+            deparsed
+        ));
+    }
+
+    #[test]
     fn sub_selects() {
         let text =
             Text::new("EXISTS (SELECT 1 FROM t) AND x IN (VALUES (1)) AND (select 2) > 1").unwrap();
-        assert_eq!(text.sub_selects, ["exists", "in", ""]);
+        assert_eq!(text.sub_selects, ["exists", "any", ""]);
         assert!(!Text::new("x > '1'::time with time zone").unwrap().has_query());
         assert!(!text.is_told_by_plan(&text, false) && text.is_told_by_plan(&text, true));
     }

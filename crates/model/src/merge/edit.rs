@@ -4,6 +4,14 @@ use reconcile_yaml::{Entry, Node, Out};
 
 use super::value_end;
 
+/// An entry of a mapping that is written line by line.
+pub(super) enum Part<'a> {
+    /// As it was.
+    Kept(&'a str),
+    /// A key and its value.
+    New(&'a str, Out),
+}
+
 /// A text and what is to be changed in it.
 pub(super) struct Edits<'t> {
     text: &'t str,
@@ -100,10 +108,40 @@ impl<'t> Edits<'t> {
     }
 
     fn put(&mut self, entry: &Entry, key: &str, value: &Out) {
+        let lines = self.lines(key, value, self.indent(entry));
+        self.change(entry, lines);
+    }
+
+    /// Gives an entry a mapping with a line or more for each part.
+    pub(super) fn replace_by_parts(&mut self, entry: &Entry, parts: &[Part<'_>]) {
+        let (key, indent) = (entry.key.span, self.indent(entry));
+        let margin = " ".repeat(indent);
+        let mut lines = format!("{margin}{}:{}", &self.text[key.start..key.end], self.line_end);
+        for part in parts {
+            match part {
+                Part::Kept(text) => lines.push_str(&format!("{margin}  {text}{}", self.line_end)),
+                Part::New(key, value) => {
+                    lines.push_str(&self.lines(&spelt(key), value, indent + 2));
+                }
+            }
+        }
+        self.change(entry, lines);
+    }
+
+    /// The text of an entry that stands on one line with others, if a line of its own can hold it.
+    pub(super) fn inline(&self, entry: &Entry) -> Option<&'t str> {
+        let text = self.text.get(entry.key.span.start..value_end(self.text, entry))?;
+        let is_whole = !text.contains(['\n', '\r', '#']) && text.len() > entry.key.text.len();
+        is_whole.then_some(text)
+    }
+
+    fn indent(&self, entry: &Entry) -> usize {
+        entry.key.span.start - self.line_start(entry.key.span.start)
+    }
+
+    fn change(&mut self, entry: &Entry, lines: String) {
         let start = self.line_start(entry.key.span.start);
-        let indent = entry.key.span.start - start;
         let end = self.next_line(value_end(self.text, entry));
-        let lines = self.lines(key, value, indent);
         self.changes.push((start, end, lines));
     }
 

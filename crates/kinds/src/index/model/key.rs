@@ -11,6 +11,7 @@ use reconcile_yaml::{Node, Problem};
 
 use super::super::key::modifiers;
 use super::{Key, KeyPart};
+use crate::index::without_collation;
 use crate::model::ModelReader;
 
 /// Reads a key.
@@ -48,7 +49,10 @@ pub(super) fn parse(node: &Node, table: &Address, reader: &mut ModelReader<'_>) 
     }
     let start = text.len() - rest.len();
     match modifiers(rest) {
-        Ok(modifiers) => Some(modifiers.of(what)),
+        Ok(modifiers) => {
+            let columns = reader.columns(table).unwrap_or_default();
+            Some(as_stored(modifiers.of(what), columns))
+        }
         Err(_) if is_expression(rest) => not_in_parentheses(node, text, reader),
         Err((from, to)) => {
             let word = &rest[from..to];
@@ -60,6 +64,26 @@ pub(super) fn parse(node: &Node, table: &Address, reader: &mut ModelReader<'_>) 
             None
         }
     }
+}
+
+/// The key as PostgreSQL keeps it: a collation of the whole is the key's, and an expression that is
+/// a column is that column.
+fn as_stored(mut key: Key, columns: &[String]) -> Key {
+    let KeyPart::Expression(text) = &key.what else { return key };
+    let (operand, collation) = without_collation(text);
+    let stated = collation.and_then(|collation| modifiers(&format!("COLLATE {collation}")).ok());
+    let column = match significant(operand).as_slice() {
+        [one] => one.ident().filter(|name| columns.contains(name)),
+        _ => None,
+    };
+    let what = match column {
+        Some(name) => KeyPart::Column(name),
+        None if stated.is_some() => KeyPart::Expression(operand.to_owned()),
+        None => return key,
+    };
+    let stated = stated.and_then(|modifiers| modifiers.of(what.clone()).collation);
+    key.collation = key.collation.or(stated);
+    Key { what, ..key }
 }
 
 fn is_expression(text: &str) -> bool {
