@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reconcile_catalog::{Address, Definition, Object, PropertyChange, Retype};
-use reconcile_sql::ServerVersion;
+use reconcile_sql::{QName, ServerVersion};
 
 use crate::Cx;
 use crate::gate::{Gap, GateCx, Probe};
@@ -117,6 +117,11 @@ pub trait Kind: Sync {
     /// everything that it does not need itself.
     fn comes_first(&self) -> bool {
         false
+    }
+
+    /// The names that it has among the relations of its namespace: two of them cannot have one name.
+    fn relation_names(&self, _object: &Object) -> Vec<QName> {
+        Vec::new()
     }
 
     /// The relations that are rewritten when these properties change.

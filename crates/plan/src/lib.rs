@@ -9,6 +9,7 @@ mod disturb;
 mod exchange;
 mod gate;
 mod graph;
+mod names;
 mod needs;
 mod order;
 mod orphans;

@@ -185,6 +185,7 @@ impl Planner<'_> {
         disturbances.apply(self);
         self.order_by_dependencies();
         self.order_by_further_needs();
+        self.order_by_names();
         self.remove_orphans(&disturbances);
         self.forget_locks_on_what_is_new();
         self.forget_what_comes_by_itself();

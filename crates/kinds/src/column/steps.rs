@@ -161,6 +161,11 @@ impl Kind for ColumnKind {
         super::gate::judge(gap, cx)
     }
 
+    fn relation_names(&self, object: &Object) -> Vec<QName> {
+        let sequence = object.get::<Column>().and_then(|c| c.sequence.as_ref());
+        sequence.map(|s| s.value.clone()).into_iter().collect()
+    }
+
     fn react(
         &self,
         object: &Object,

@@ -175,6 +175,10 @@ impl Kind for SequenceKind {
         }
     }
 
+    fn relation_names(&self, object: &Object) -> Vec<QName> {
+        vec![relation(&object.address)]
+    }
+
     fn react(
         &self,
         object: &Object,

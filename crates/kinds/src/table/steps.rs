@@ -140,6 +140,10 @@ impl Kind for TableKind {
         super::gate::probes(desired, cx)
     }
 
+    fn relation_names(&self, object: &Object) -> Vec<QName> {
+        vec![relation(&object.address)]
+    }
+
     fn react(
         &self,
         object: &Object,
