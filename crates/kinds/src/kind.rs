@@ -140,6 +140,21 @@ pub trait Kind: Sync {
         Vec::new()
     }
 
+    /// The live tables that have to be made anew and filled with their rows for this change, because
+    /// PostgreSQL alters none of this: by what a table is partitioned, and the types of that.
+    fn refilled(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Vec<Address> {
+        if self.replacement(change, cx) == Replacement::Exchanged {
+            crate::table::keyed_by(change.live, cx)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Whether it has to be there before a new table is filled with the rows of the old one.
+    fn comes_before_rows(&self) -> bool {
+        false
+    }
+
     /// What happens to `object` when `disturbed`, on which it depends, is changed.
     fn react(&self, object: &Object, disturbed: &Object, by: &Disturbance, cx: &Cx<'_>)
     -> Reaction;

@@ -14,6 +14,7 @@ mod needs;
 mod order;
 mod orphans;
 mod planner;
+mod refill;
 mod stall;
 mod step;
 

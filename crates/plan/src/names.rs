@@ -36,7 +36,7 @@ impl Planner<'_> {
                 Verb::Drop if self.graph.last(address, Verb::Drop) == Some(id) => {
                     let Some(object) = live.get(address) else { continue };
                     let apart = |part: &Object| {
-                        self.graph.last(&part.address, Verb::Drop).is_some()
+                        self.graph.last(&part.address, Verb::Drop).is_some_and(|other| other != id)
                             || matched.desired_of(&part.address).is_some()
                     };
                     left.extend(names(object, live, &apart).into_iter().map(|name| (name, id)));

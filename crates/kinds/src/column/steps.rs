@@ -161,6 +161,17 @@ impl Kind for ColumnKind {
         super::gate::judge(gap, cx)
     }
 
+    fn refilled(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Vec<Address> {
+        let table = table_of(&change.live.address);
+        let typed = ["type", "collation"].iter().any(|name| change.of(name).is_some());
+        let read = typed && crate::table::is_key(&change.live.address, cx);
+        read.then_some(table).into_iter().collect()
+    }
+
+    fn comes_before_rows(&self) -> bool {
+        true
+    }
+
     fn relation_names(&self, object: &Object) -> Vec<QName> {
         let sequence = object.get::<Column>().and_then(|c| c.sequence.as_ref());
         sequence.map(|s| s.value.clone()).into_iter().collect()
