@@ -83,6 +83,12 @@ pub trait Kind: Sync {
         false
     }
 
+    /// Whether `user`, which depends on the live object and is changed too, has to be changed first:
+    /// a key that lets go of a column, before that may be null.
+    fn waits_for_change(&self, _object: &Object, _user: &Object, _cx: &Cx<'_>) -> bool {
+        false
+    }
+
     /// The steps that give a live object another name.
     ///
     /// # Errors

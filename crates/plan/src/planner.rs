@@ -414,6 +414,9 @@ impl Planner<'_> {
                         }
                     }
                     self.order_behind_what_goes(id, &going);
+                    if verb == Verb::Alter {
+                        self.order_behind_users(id);
+                    }
                 }
             }
         }
@@ -452,6 +455,25 @@ impl Planner<'_> {
                 && kind.waits_for(object, gone, &self.cx)
             {
                 self.graph.order(other, id);
+            }
+        }
+    }
+
+    /// What uses a changed object and is changed itself may have to be first.
+    fn order_behind_users(&mut self, id: NodeId) {
+        let address = self.graph.nodes[id].address.clone();
+        let Some((kind, object)) = kind(address.kind()).zip(self.inputs.desired.get(&address))
+        else {
+            return;
+        };
+        let matched = &self.inputs.difference.matched;
+        let live = matched.live_of(&address).unwrap_or(&address);
+        for user in self.inputs.live.dependents(live) {
+            let named = matched.desired_of(&user.address).into_iter().chain([&user.address]);
+            let changed = named.filter_map(|a| self.graph.last(a, Verb::Alter)).next();
+            if let Some(earlier) = changed.filter(|_| kind.waits_for_change(object, user, &self.cx))
+            {
+                self.graph.order(earlier, id);
             }
         }
     }

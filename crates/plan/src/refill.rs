@@ -168,6 +168,7 @@ impl Refills {
             planner.graph.order(save, fill);
             let (live, desired) = (planner.inputs.live, planner.inputs.desired);
             let (mut frame, mut later) = <(BTreeSet<NodeId>, BTreeSet<NodeId>)>::default();
+            let mut joining: BTreeSet<NodeId> = BTreeSet::new();
             for id in 0..planner.graph.nodes.len() {
                 let node = &planner.graph.nodes[id];
                 match node.verb {
@@ -189,6 +190,9 @@ impl Refills {
                             planner.graph.tie(save, id);
                             planner.graph.order(save, id);
                         }
+                        if first && !part && needed {
+                            joining.insert(id);
+                        }
                         if first && (part || needed) {
                             planner.graph.order(id, fill);
                             frame.insert(id);
@@ -198,6 +202,18 @@ impl Refills {
                         }
                     }
                     Verb::Drop | Verb::Alter => {}
+                }
+            }
+            // What joins is made like it once it is there: names that it takes would be avoided.
+            for id in joining {
+                let prepared = planner.graph.nodes[id].after.clone();
+                let made = planner.graph.last(&what.desired, Verb::Create);
+                for earlier in prepared {
+                    if let Some(made) =
+                        made.filter(|_| planner.graph.nodes[earlier].verb == Verb::Alter)
+                    {
+                        planner.graph.order(made, earlier);
+                    }
                 }
             }
             // A partition is made without what it has from its parent: that comes once it is one.

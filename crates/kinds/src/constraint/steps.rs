@@ -10,6 +10,7 @@ use super::target::Target;
 use super::{Constraint, NAME, Rule, data, definition, in_place, read, table_of};
 use crate::column;
 use crate::gate::{Gap, GateCx};
+use crate::inheritance;
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
@@ -267,6 +268,12 @@ impl Kind for ConstraintKind {
                 (!harmless).then(|| format!("it is another one: {}", self.describe(live)))
             }
         }
+    }
+
+    /// What it has from a parent changes once the table is no child any more.
+    fn waits_for(&self, object: &Object, gone: &Object, cx: &Cx<'_>) -> bool {
+        let inherits = inheritance::Inheritance::address(&table_of(&object.address));
+        gone.address == inherits && !cx.desired.contains(&inherits)
     }
 
     fn relation_names(&self, object: &Object) -> Vec<QName> {
