@@ -51,7 +51,7 @@ pub(crate) const CASES: &[(&str, Outcome)] = &[
     ),
     ("variants/check_not_valid", exactly(1)),
     ("variants/check_spelt_differently", exactly(0)),
-    ("variants/domain_over_varchar", exactly(5)),
+    ("variants/domain_over_varchar", exactly(7)),
     ("variants/enum_off_search_path", exactly(6)),
     ("variants/every_dependent", Converges { steps: 34, extras: 2 }),
     (

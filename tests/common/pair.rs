@@ -177,6 +177,15 @@ impl Judge {
         Some(Loaded { database, dump, state, model, given: side.given.clone(), is_read })
     }
 
+    /// A database that nothing has been done to.
+    async fn fresh(&self, side: &Side) -> Database {
+        let database = database(self.major, "").await;
+        let (server, name) = (database.server(), database.name());
+        let sql = format!("{}\n{}", side.given, side.sql);
+        reconcile_throwaway::load(server, name, &sql, &side.label).await.unwrap();
+        database
+    }
+
     /// `inspect`, then `check`: in sync.
     async fn roundtrip(&mut self, loaded: &Loaded, which: &str) {
         let model = loaded.model.to_str().unwrap();
@@ -213,7 +222,17 @@ impl Judge {
     async fn migrate(&mut self, from: &Loaded, to: &Loaded, wanted: &Side, way: &str) {
         const ALL: [&str; 6] =
             ["apply", "--prune", "--allow-drop=all", "--allow-stall=all", "--yes", "--wait=20s"];
-        let model = to.model.to_str().unwrap();
+        // A model is complete for the namespaces that it names, a database for all of them.
+        let is_more = from
+            .dump
+            .lines()
+            .any(|line| line.starts_with("CREATE SCHEMA ") && !to.dump.lines().any(|l| l == line));
+        let fresh = if is_more { Some(self.fresh(wanted).await) } else { None };
+        let model = match &fresh {
+            Some(database) => database.url(),
+            None => to.model.to_str().unwrap().to_owned(),
+        };
+        let model = model.as_str();
         let apply: Vec<&str> = ALL.into_iter().chain([model]).collect();
         let ran = self.run(&from.database, &apply, way).await;
         if let Some(words) = wanted.says("refused") {

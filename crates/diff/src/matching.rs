@@ -166,6 +166,15 @@ impl Matches {
         self.desired.contains_key(live)
     }
 
+    /// The same without some live objects.
+    #[must_use]
+    pub fn without(mut self, is_left_out: impl Fn(&Address) -> bool) -> Self {
+        self.live.retain(|_, live| !is_left_out(live));
+        self.desired.retain(|live, _| !is_left_out(live));
+        self.displaced.retain(|live| !is_left_out(live));
+        self
+    }
+
     /// Live objects whose name goes to another live object.
     pub fn displaced(&self) -> impl Iterator<Item = &Address> {
         self.displaced.iter()

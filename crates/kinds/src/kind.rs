@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reconcile_catalog::{Address, Definition, Object, PropertyChange, Retype};
-use reconcile_sql::ServerVersion;
+use reconcile_sql::{QName, ServerVersion};
 
 use crate::Cx;
 use crate::gate::{Gap, GateCx, Probe};
@@ -83,6 +83,12 @@ pub trait Kind: Sync {
         false
     }
 
+    /// Whether `user`, which depends on the live object and is changed too, has to be changed first:
+    /// a key that lets go of a column, before that may be null.
+    fn waits_for_change(&self, _object: &Object, _user: &Object, _cx: &Cx<'_>) -> bool {
+        false
+    }
+
     /// The steps that give a live object another name.
     ///
     /// # Errors
@@ -119,6 +125,11 @@ pub trait Kind: Sync {
         false
     }
 
+    /// The names that it has among the relations of its namespace: two of them cannot have one name.
+    fn relation_names(&self, _object: &Object) -> Vec<QName> {
+        Vec::new()
+    }
+
     /// The relations that are rewritten when these properties change.
     fn rewrites(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Vec<Address> {
         Vec::new()
@@ -133,6 +144,21 @@ pub trait Kind: Sync {
     /// What the server is asked about a desired object, without executing anything.
     fn probes(&self, _desired: &Object, _cx: &GateCx<'_>) -> Vec<Probe> {
         Vec::new()
+    }
+
+    /// The live tables that have to be made anew and filled with their rows for this change, because
+    /// PostgreSQL alters none of this: by what a table is partitioned, and the types of that.
+    fn refilled(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Vec<Address> {
+        if self.replacement(change, cx) == Replacement::Exchanged {
+            crate::table::keyed_by(change.live, cx)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Whether it has to be there before a new table is filled with the rows of the old one.
+    fn comes_before_rows(&self) -> bool {
+        false
     }
 
     /// What happens to `object` when `disturbed`, on which it depends, is changed.

@@ -48,3 +48,4 @@ pub use read::{ObjectId, ReadError, Reader, Row, dependencies};
 pub use registry::{KINDS, kind};
 pub use step::{Action, Guard, Place, Preflight, Proof, Refusal, RelationLock, Sql, Stage, Work};
 pub use storage::Settings;
+pub use table::{Refilling, refilling};

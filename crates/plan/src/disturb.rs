@@ -25,6 +25,8 @@ pub(crate) struct Disturbances {
     nested: BTreeSet<(Address, Address)>,
     /// `(altered, dropped)`: the first stops using the second, under its desired address.
     lets_go: BTreeSet<(Address, Address)>,
+    /// `(table, changed)`: the first is made anew, and is gone before the second is changed.
+    pub(crate) yields: BTreeSet<(Address, Address)>,
     /// Types that give way to others of the same names.
     pub(crate) exchanges: Exchanges,
 }
@@ -161,6 +163,10 @@ impl Disturbances {
                 queue.push_back((ty, Disturbance::Rebuilt, name));
             }
         }
+        for (part, table) in planner.refills.map_or_else(Vec::new, |r| r.parts(planner.inputs.live))
+        {
+            queue.push_back((part, Disturbance::Rebuilt, table.clone()));
+        }
         let mut seen = BTreeSet::new();
         while let Some((address, by, origin)) = queue.pop_front() {
             if !seen.insert((address.clone(), origin.clone())) {
@@ -194,6 +200,13 @@ impl Disturbances {
             }
             // What goes in the same plan, itself or with what it is part of, only goes first.
             let root = live.root(&object.address);
+            if let Some(table) = planner.refills.and_then(|refills| refills.takes(&root)) {
+                self.yields.insert((table.clone(), origin.clone()));
+                continue;
+            }
+            if planner.refills.is_some_and(|r| r.leaves(object, disturbed, by, planner)) {
+                continue;
+            }
             if let Some(gone) =
                 [&object.address, &root].into_iter().find(|a| planner.gone.contains(*a))
             {
@@ -422,6 +435,7 @@ impl Disturbances {
                 planner.graph.order(a, b);
             }
         }
+        self.order_yields(planner);
         self.exchanges.order(planner);
         for (first, then) in &self.nested {
             let drops =

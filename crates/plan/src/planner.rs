@@ -11,6 +11,7 @@ use crate::batch::batches;
 use crate::disturb::Disturbances;
 use crate::graph::{Graph, NodeId, Verb};
 use crate::order::transactions;
+use crate::refill::Refills;
 use crate::stall::Limits;
 use crate::step::{Plan, Warning};
 
@@ -46,6 +47,16 @@ pub struct Approvals {
 
 /// Makes the plan.
 pub fn plan(inputs: &Inputs<'_>) -> Plan {
+    match Refills::find(inputs, fates(inputs)) {
+        None => plan_with(inputs, None),
+        Some(refills) => {
+            let (desired, difference) = (&refills.desired, &refills.difference);
+            plan_with(&Inputs { desired, difference, ..*inputs }, Some(&refills))
+        }
+    }
+}
+
+fn plan_with(inputs: &Inputs<'_>, refills: Option<&Refills>) -> Plan {
     let fates = fates(inputs);
     let rewritten = rewritten(inputs, &fates);
     let cx = Cx {
@@ -79,6 +90,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         altered: altered.collect(),
         made: made.collect(),
         needs: Vec::new(),
+        refills,
     };
     planner.run();
     planner.out
@@ -129,7 +141,7 @@ fn rewritten(inputs: &Inputs<'_>, fates: &Fates) -> BTreeSet<Address> {
 }
 
 /// The objects of a change, and their kind. An unnamed desired object takes the live name.
-fn pair<'a>(
+pub(crate) fn pair<'a>(
     inputs: &Inputs<'a>,
     desired: &Address,
     live: &Address,
@@ -160,12 +172,14 @@ pub(crate) struct Planner<'a> {
     pub(crate) altered: BTreeMap<Address, Address>,
     /// What nodes need beside what their own objects do.
     pub(crate) needs: Vec<(NodeId, BTreeSet<Address>)>,
+    /// What is made anew and filled with its rows.
+    pub(crate) refills: Option<&'a Refills>,
 }
 
 impl Planner<'_> {
     fn run(&mut self) {
         let difference = self.inputs.difference;
-        self.out.changes.clone_from(&difference.changes);
+        self.out.changes.clone_from(self.refills.map_or(&difference.changes, |r| &r.changes));
         self.out.extra.clone_from(&difference.extra);
         for address in &difference.unmanaged {
             let plural = kind(address.kind()).map_or(address.kind(), Kind::plural);
@@ -174,6 +188,9 @@ impl Planner<'_> {
         let renames = self.rename_first();
         let disturbances = Disturbances::find(self);
         disturbances.exchanges.plan(self);
+        if let Some(refills) = self.refills {
+            refills.plan(self);
+        }
         for change in &difference.changes {
             match change {
                 Change::Drop(address) => self.touch_whole(address),
@@ -187,7 +204,11 @@ impl Planner<'_> {
         }
         disturbances.apply(self);
         self.order_by_dependencies();
+        if let Some(refills) = self.refills {
+            refills.order(self);
+        }
         self.order_by_further_needs();
+        self.order_by_names();
         self.remove_orphans(&disturbances);
         self.forget_locks_on_what_is_new();
         self.forget_what_comes_by_itself();
@@ -250,7 +271,8 @@ impl Planner<'_> {
                 if disturbances.exchanges.makes(object, self) {
                     return;
                 }
-                let stages = kind.create(object, How::Online, &cx);
+                let live = self.refills.map_or(cx.live, |refills| &refills.live);
+                let stages = kind.create(object, How::Online, &Cx { live, ..cx });
                 self.add(address, Verb::Create, stages);
             }
             Change::Drop(address) => {
@@ -258,7 +280,8 @@ impl Planner<'_> {
                 else {
                     return;
                 };
-                if !disturbances.is_rebuilt(address) {
+                let refilled = self.refills.and_then(|refills| refills.takes(address)).is_some();
+                if !disturbances.is_rebuilt(address) && !refilled {
                     // A name that another object takes over changes hands in one transaction.
                     let handed_over = self.inputs.difference.matched.is_displaced(address);
                     let how = if handed_over { How::Within } else { How::Online };
@@ -402,6 +425,9 @@ impl Planner<'_> {
                         }
                     }
                     self.order_behind_what_goes(id, &going);
+                    if verb == Verb::Alter {
+                        self.order_behind_users(id);
+                    }
                 }
             }
         }
@@ -440,6 +466,25 @@ impl Planner<'_> {
                 && kind.waits_for(object, gone, &self.cx)
             {
                 self.graph.order(other, id);
+            }
+        }
+    }
+
+    /// What uses a changed object and is changed itself may have to be first.
+    fn order_behind_users(&mut self, id: NodeId) {
+        let address = self.graph.nodes[id].address.clone();
+        let Some((kind, object)) = kind(address.kind()).zip(self.inputs.desired.get(&address))
+        else {
+            return;
+        };
+        let matched = &self.inputs.difference.matched;
+        let live = matched.live_of(&address).unwrap_or(&address);
+        for user in self.inputs.live.dependents(live) {
+            let named = matched.desired_of(&user.address).into_iter().chain([&user.address]);
+            let changed = named.filter_map(|a| self.graph.last(a, Verb::Alter)).next();
+            if let Some(earlier) = changed.filter(|_| kind.waits_for_change(object, user, &self.cx))
+            {
+                self.graph.order(earlier, id);
             }
         }
     }

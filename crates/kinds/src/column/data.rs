@@ -44,6 +44,11 @@ pub(super) fn unfit(
     if to.array || from.array {
         return None;
     }
+    if to.name == "char" && to.namespace.as_deref() == Some("pg_catalog") {
+        // `"char"` is one byte, and a cast takes the first.
+        let condition = format!("octet_length({name}::text) > 1");
+        return Some(values_where(&table, &name, &condition, complaint("is longer than one byte")));
+    }
     if to.is_textual() {
         // Trailing spaces beyond the length are cut without an error, as in the standard.
         let length = to.length()?;

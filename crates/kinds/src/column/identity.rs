@@ -90,7 +90,7 @@ impl Counter<'_> {
     }
 
     /// The new sequence starts at 1, whatever the rows hold.
-    fn after_largest(&self) -> Action {
+    pub(super) fn after_largest(&self) -> Action {
         let column = quote_ident(self.address.name());
         let table = self.table();
         let options = counting(self.desired);

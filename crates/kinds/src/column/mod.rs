@@ -14,6 +14,7 @@ mod inherited;
 pub mod model;
 mod not_null;
 mod read;
+pub(crate) mod refill;
 mod retype;
 mod steps;
 

@@ -2,7 +2,6 @@
 
 use reconcile_catalog::{Address, Object};
 use reconcile_sql::LockLevel;
-use reconcile_sql::lex::significant;
 
 use super::alter::Steps;
 use super::casts::{Conversion, using};
@@ -10,7 +9,6 @@ use super::steps::{convert, heirs, name_of, retyped_default};
 use super::{Column, data};
 use crate::constraint::{Constraint, table_of};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
-use crate::table::Table;
 
 impl Steps<'_> {
     pub(super) fn retype(&self) -> Result<Stage, Refusal> {
@@ -90,17 +88,14 @@ impl Steps<'_> {
     /// PostgreSQL does not alter a column that a partition key reads, here or in a partition that
     /// is partitioned itself.
     pub(super) fn refuse_partition_key(&self) -> Result<(), Refusal> {
-        let tables = heirs(self.address, self.cx).into_iter().map(|(o, _)| table_of(&o.address));
-        for table in tables.chain([table_of(self.address)]) {
-            let key =
-                self.cx.live.definition::<Table>(&table).and_then(|t| t.partition_key.as_ref());
-            let reads = |key: &String| {
-                significant(key).iter().any(|t| t.ident().as_deref() == Some(self.address.name()))
-            };
-            if let Some(key) = key.filter(|k| reads(k)) {
+        let mine = [self.address.clone()];
+        let heirs = heirs(self.address, self.cx).into_iter().map(|(o, _)| o.address.clone());
+        for column in heirs.chain(mine) {
+            if let Some(key) = crate::table::key_with(&column, self.cx) {
                 return Err(self.refuse(format!(
-                    "{table} is partitioned by {key}, and PostgreSQL does not alter the type of a partition key; make a \
-                     new partitioned table and move the rows"
+                    "{} is partitioned by {key}, and PostgreSQL does not alter the type of a partition key; make a \
+                     new partitioned table and move the rows",
+                    table_of(&column)
                 )));
             }
         }

@@ -8,7 +8,7 @@ use reconcile_sql::{LockLevel, QName, ServerVersion, SqlType, quote_ident};
 use super::alter::Steps;
 use super::casts::{Conversion, conversion};
 use super::{Column, NAME, generated, inherited, read};
-use crate::constraint::table_of;
+use crate::constraint::{Constraint, table_of};
 use crate::gate::{Gap, GateCx};
 use crate::inheritance;
 use crate::model::ModelPart;
@@ -159,6 +159,35 @@ impl Kind for ColumnKind {
 
     fn gate(&self, gap: Gap<'_>, cx: &GateCx<'_>) -> Option<String> {
         super::gate::judge(gap, cx)
+    }
+
+    fn refilled(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Vec<Address> {
+        let table = table_of(&change.live.address);
+        let typed = ["type", "collation"].iter().any(|name| change.of(name).is_some());
+        let read = typed && crate::table::is_key(&change.live.address, cx);
+        read.then_some(table).into_iter().collect()
+    }
+
+    fn comes_before_rows(&self) -> bool {
+        true
+    }
+
+    /// What it has from a parent changes once the table is no child any more.
+    fn waits_for(&self, object: &Object, gone: &Object, cx: &Cx<'_>) -> bool {
+        let inherits = inheritance::Inheritance::address(&table_of(&object.address));
+        gone.address == inherits && !cx.desired.contains(&inherits)
+    }
+
+    fn waits_for_change(&self, object: &Object, user: &Object, cx: &Cx<'_>) -> bool {
+        let wanted = cx.fates.desired.get(&user.address).and_then(|a| cx.desired.get(a));
+        let lets_go = wanted.is_some_and(|wanted| !wanted.depends_on.contains(&object.address));
+        let nullable = object.get::<Column>().is_some_and(|column| column.nullable);
+        nullable && lets_go && user.get::<Constraint>().is_some()
+    }
+
+    fn relation_names(&self, object: &Object) -> Vec<QName> {
+        let sequence = object.get::<Column>().and_then(|c| c.sequence.as_ref());
+        sequence.map(|s| s.value.clone()).into_iter().collect()
     }
 
     fn react(

@@ -333,6 +333,11 @@ impl Definition for Constraint {
         self.inherited && !self.local
     }
 
+    /// What `inspect` writes of a primary key has no name if PostgreSQL chose it.
+    fn has_usual_name(&self) -> bool {
+        self.is_single() && !self.inherited
+    }
+
     fn implied_by(&self, address: &Address) -> Option<Address> {
         Some(Inheritance::address(&table_of(address)))
     }

@@ -10,6 +10,7 @@ use super::target::Target;
 use super::{Constraint, NAME, Rule, data, definition, in_place, read, table_of};
 use crate::column;
 use crate::gate::{Gap, GateCx};
+use crate::inheritance;
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
@@ -269,6 +270,18 @@ impl Kind for ConstraintKind {
         }
     }
 
+    /// What it has from a parent changes once the table is no child any more.
+    fn waits_for(&self, object: &Object, gone: &Object, cx: &Cx<'_>) -> bool {
+        let inherits = inheritance::Inheritance::address(&table_of(&object.address));
+        gone.address == inherits && !cx.desired.contains(&inherits)
+    }
+
+    fn relation_names(&self, object: &Object) -> Vec<QName> {
+        let index = object.get::<Constraint>().is_some_and(Constraint::has_index);
+        let name = || QName::new(object.address.namespace(), object.address.name());
+        index.then(name).into_iter().collect()
+    }
+
     fn react(
         &self,
         object: &Object,
@@ -380,19 +393,17 @@ fn ends_agree(
     })
 }
 
-/// Whether a condition shall read in another way once a column has a user's type: what it says in
-/// words of the old type is then said in words of the new one, which neither type alone can read.
+/// Whether a condition shall read in another way once a column has its new type. What it says in
+/// words of the old type may be nothing that the new one can read, and where it is, casts to the
+/// old type stay in it. PostgreSQL looks at all rows once more anyway.
 fn reads_anew(object: &Object, expression: &str, cx: &Cx<'_>) -> bool {
-    let to_user_type = cx.retypes.changes.iter().any(|change| change.to.namespace.is_some());
-    to_user_type
-        && cx.desired.definition::<Constraint>(&object.address).is_some_and(
-            |desired| match &desired.rule {
-                Rule::Check { expression: wanted, .. } => {
-                    !reconcile_sql::spelling::same(expression, wanted)
-                }
-                _ => true,
-            },
-        )
+    let desired = cx.desired.definition::<Constraint>(&object.address);
+    desired.is_some_and(|desired| match &desired.rule {
+        Rule::Check { expression: wanted, .. } => {
+            !reconcile_sql::spelling::same(expression, wanted)
+        }
+        _ => true,
+    })
 }
 
 /// Whether a parent table gets the same constraint, which its children then have too.

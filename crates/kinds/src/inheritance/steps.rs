@@ -193,6 +193,10 @@ impl Kind for InheritanceKind {
         left.is_some_and(|left| left.is_partition() && left.parents == wanted.parents)
     }
 
+    fn comes_before_rows(&self) -> bool {
+        true
+    }
+
     fn gate(&self, gap: Gap<'_>, _cx: &GateCx<'_>) -> Option<String> {
         match gap {
             Gap::Missing(object) | Gap::Different { desired: object, .. } => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reconcile_catalog::{Address, Definition, Object};
-use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
+use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::{MaterializedView, NAME, read};
 use crate::model::ModelPart;
@@ -102,6 +102,10 @@ impl Kind for MaterializedViewKind {
 
     fn replacement(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Replacement {
         Replacement::Rebuilt
+    }
+
+    fn relation_names(&self, object: &Object) -> Vec<QName> {
+        vec![relation(&object.address)]
     }
 
     fn react(

@@ -54,6 +54,9 @@ impl ModelReader<'_> {
                     }
                     // Which of its parts: a column that is still to be added.
                     let named = |part: &&Object| {
+                        if part.address.has_target() {
+                            return false; // Its comment or owner has its name.
+                        }
                         let is_column = part.definition.section() == "columns";
                         (is_column || !is_own)
                             && names.iter().any(|(_, n)| n == part.address.name())

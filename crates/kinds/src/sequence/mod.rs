@@ -84,3 +84,14 @@ pub(crate) fn goes(address: &Address, cx: &Cx<'_>) -> bool {
             Complete::Database => true,
         }
 }
+
+/// Whether a sequence that goes does so with its column, or where an identity takes over.
+pub(crate) fn goes_along(address: &Address, cx: &Cx<'_>) -> bool {
+    let Some(column) = crate::owned_by::column_of(address, cx.live) else { return false };
+    let wanted = cx.desired.definition::<crate::column::Column>(&column);
+    let becomes_identity = wanted.is_some_and(|c| c.identity.is_some());
+    let counts = cx.live.get(&column).is_some_and(|c| c.depends_on.contains(address));
+    goes(&column, cx)
+        || goes(&crate::constraint::table_of(&column), cx)
+        || (becomes_identity && counts && goes(address, cx))
+}

@@ -6,12 +6,11 @@ use reconcile_catalog::{Address, Definition, Object};
 use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident, quote_literal};
 
 use super::recount::{Manner, recount};
-use super::{NAME, Sequence, goes, read};
+use super::{NAME, Sequence, goes_along, read};
 use crate::column::identity::{PREDECESSOR, succeeded};
 use crate::constraint::table_of;
 use crate::gate::{Gap, GateCx};
 use crate::model::ModelPart;
-use crate::owned_by;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::table::relation;
@@ -109,19 +108,8 @@ impl Kind for SequenceKind {
 
     fn drop(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
-        if let Some(column) = owned_by::column_of(address, cx.live) {
-            let becomes_identity = cx
-                .desired
-                .definition::<crate::column::Column>(&column)
-                .is_some_and(|c| c.identity.is_some());
-            let counts = cx.live.get(&column).is_some_and(|c| c.depends_on.contains(address));
-            // It goes with its column, or where an identity takes over.
-            if goes(&column, cx)
-                || goes(&table_of(&column), cx)
-                || (becomes_identity && counts && goes(address, cx))
-            {
-                return Ok(Vec::new());
-            }
+        if goes_along(address, cx) {
+            return Ok(Vec::new());
         }
         let name = relation(address);
         let sql = Sql::Statement(format!("DROP SEQUENCE {name}"));
@@ -173,6 +161,10 @@ impl Kind for SequenceKind {
             Gap::Missing(_) => Some("it is missing".to_owned()),
             Gap::Different { .. } | Gap::Extra(_) => None,
         }
+    }
+
+    fn relation_names(&self, object: &Object) -> Vec<QName> {
+        vec![relation(&object.address)]
     }
 
     fn react(

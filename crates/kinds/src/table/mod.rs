@@ -6,6 +6,7 @@ mod gate;
 pub mod model;
 pub(crate) mod partition_key;
 pub(crate) mod read;
+mod refill;
 mod steps;
 
 use std::any::Any;
@@ -20,6 +21,8 @@ use crate::column::Column;
 use crate::renaming;
 use crate::storage::{self, Settings};
 
+pub use refill::{Refilling, refilling};
+pub(crate) use refill::{as_text, is_key, key_with, keyed_by};
 pub use steps::TableKind;
 pub(crate) use steps::{is_inline, is_second};
 

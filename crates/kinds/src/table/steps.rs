@@ -140,6 +140,19 @@ impl Kind for TableKind {
         super::gate::probes(desired, cx)
     }
 
+    fn refilled(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Vec<Address> {
+        let key = change.of("partition_by").filter(|key| key.proven);
+        key.map(|_| change.live.address.clone()).into_iter().collect()
+    }
+
+    fn comes_before_rows(&self) -> bool {
+        true
+    }
+
+    fn relation_names(&self, object: &Object) -> Vec<QName> {
+        vec![relation(&object.address)]
+    }
+
     fn react(
         &self,
         object: &Object,

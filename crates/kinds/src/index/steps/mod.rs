@@ -185,6 +185,10 @@ impl Kind for IndexKind {
         })
     }
 
+    fn relation_names(&self, object: &Object) -> Vec<QName> {
+        vec![qualified(&object.address)]
+    }
+
     fn react(
         &self,
         object: &Object,
@@ -214,8 +218,8 @@ impl Kind for IndexKind {
 }
 
 /// Whether a condition or an expression shall read in another way: its present text may not even
-/// be allowed for the new type (`role::text` of an enum is not immutable), and PostgreSQL builds
-/// such an index anew anyway (`CheckIndexCompatible`).
+/// be allowed for the new type (`role::text` of an enum is not immutable), or keeps casts to the
+/// old one. PostgreSQL builds such an index anew anyway (`CheckIndexCompatible`).
 fn reads_anew(object: &Object, index: &Index, cx: &Cx<'_>) -> bool {
     let texts = |index: &Index| -> Vec<String> {
         let keys = index.keys.iter().filter_map(|key| match &key.what {
@@ -224,14 +228,9 @@ fn reads_anew(object: &Object, index: &Index, cx: &Cx<'_>) -> bool {
         });
         keys.chain(index.predicate.clone()).collect()
     };
-    let to_user_type = cx.retypes.changes.iter().any(|change| change.to.namespace.is_some());
-    to_user_type
-        && cx.desired.definition::<Index>(&object.address).is_some_and(|desired| {
-            let (now, then) = (texts(index), texts(desired));
-            now.len() != then.len()
-                || now
-                    .iter()
-                    .zip(&then)
-                    .any(|(now, then)| !reconcile_sql::spelling::same(now, then))
-        })
+    cx.desired.definition::<Index>(&object.address).is_some_and(|desired| {
+        let (now, then) = (texts(index), texts(desired));
+        now.len() != then.len()
+            || now.iter().zip(&then).any(|(now, then)| !reconcile_sql::spelling::same(now, then))
+    })
 }
