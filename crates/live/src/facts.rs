@@ -85,6 +85,11 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
             identity = identity(class, "x.oid"),
         )
     };
+    // What is in no namespace, and was not there from the beginning.
+    let made = |name: &str, class: &str| {
+        let condition = format!("x.oid >= 16384 AND {}", free(class, "x.oid"));
+        plain(name, &format!("{class} x"), &condition)
+    };
     let here = "(SELECT oid FROM pg_database WHERE datname = current_database())";
     let mut parts = vec![
         in_namespace(
@@ -96,18 +101,44 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
         in_namespace("foreign tables", "pg_class", "relnamespace", "x.relkind = 'f'"),
         types(
             "base types",
-            "t.typtype = 'b' AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)",
+            "(t.typtype = 'b' OR NOT t.typisdefined) \
+             AND NOT EXISTS (SELECT FROM pg_type el WHERE el.typarray = t.oid)",
         ),
-        in_namespace("extended statistics", "pg_statistic_ext", "stxnamespace", "true"),
+        // The kind reads those of tables and materialized views.
+        in_namespace(
+            "extended statistics",
+            "pg_statistic_ext",
+            "stxnamespace",
+            "EXISTS (SELECT FROM pg_class f WHERE f.oid = x.stxrelid AND f.relkind = 'f')",
+        ),
         in_namespace("operators", "pg_operator", "oprnamespace", "true"),
         in_namespace("operator classes", "pg_opclass", "opcnamespace", "true"),
+        in_namespace("operator families", "pg_opfamily", "opfnamespace", "true"),
         in_namespace("collations", "pg_collation", "collnamespace", "true"),
+        in_namespace("conversions", "pg_conversion", "connamespace", "true"),
         in_namespace("text search configurations", "pg_ts_config", "cfgnamespace", "true"),
+        in_namespace("text search dictionaries", "pg_ts_dict", "dictnamespace", "true"),
+        in_namespace("text search parsers", "pg_ts_parser", "prsnamespace", "true"),
+        in_namespace("text search templates", "pg_ts_template", "tmplnamespace", "true"),
+        made("languages", "pg_language"),
+        made("access methods", "pg_am"),
+        made("transforms", "pg_transform"),
+        made("foreign-data wrappers", "pg_foreign_data_wrapper"),
+        // The table itself is not for everybody.
+        format!(
+            "SELECT 'user mappings' AS name, {identity} AS identity FROM pg_user_mappings m",
+            identity = identity("pg_user_mapping", "m.umid"),
+        ),
         plain("publications", "pg_publication", "true"),
         plain("subscriptions", "pg_subscription s", &format!("s.subdbid = {here}")),
         plain("event triggers", "pg_event_trigger x", &free("pg_event_trigger", "x.oid")),
         plain("foreign servers", "pg_foreign_server x", &free("pg_foreign_server", "x.oid")),
-        plain("casts", "pg_cast x", &format!("x.oid >= 16384 AND {}", free("pg_cast", "x.oid"))),
+        // Those of a range belong to it.
+        format!(
+            "{} AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_catalog.pg_cast'::regclass \
+             AND d.objid = x.oid AND d.deptype = 'i')",
+            made("casts", "pg_cast"),
+        ),
         plain("default privileges", "pg_default_acl", "true"),
     ];
     if version.at_least(15) {

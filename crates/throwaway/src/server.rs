@@ -25,15 +25,18 @@ mod place;
 use place::{PREFIX, base_dirs, free_port};
 
 const DEFAULT_PORT: u16 = 5432;
-const START_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_secs(40);
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// `$1` is the folder, the rest is the command, which begins when a line comes. The inner shell
 /// waits for the server, so that its process id cannot have become another process's when it is
 /// signalled. The signal is repeated: a shell starts what runs in the background with SIGQUIT
 /// ignored, so one that comes before the server has its own handler is lost. The removal is
-/// repeated too: an initdb that lost its parent goes on for a moment.
+/// repeated too: an initdb that lost its parent goes on for a moment. Our own PATH may name
+/// no folder with `sleep` and `rm`.
 const WATCHDOG: &str = r#"
 dir=$1; shift
+PATH=${PATH:+$PATH:}/usr/bin:/bin
 if read -r _; then
     {
         "$@" </dev/null >"$dir/log" 2>&1 &
@@ -43,7 +46,7 @@ if read -r _; then
     } &
     while read -r _; do :; done
     until [ -e "$dir/exited" ]; do
-        [ -s "$dir/pid" ] && kill -QUIT "$(cat "$dir/pid")"
+        [ -s "$dir/pid" ] && read -r pid <"$dir/pid" && kill -QUIT "$pid"
         sleep 0.01
     done
 fi
@@ -381,7 +384,17 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         drop(self.watchdog.stdin.take());
-        let _ = self.watchdog.wait();
+        let begin = Instant::now();
+        while matches!(self.watchdog.try_wait(), Ok(None)) && begin.elapsed() < STOP_TIMEOUT {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        // Nobody waits for ever for a server that does not end: its whole process group goes.
+        if matches!(self.watchdog.try_wait(), Ok(None)) {
+            let group = self.watchdog.id().to_string();
+            let _ = Command::new("/bin/sh").args(["-c", "kill -KILL -- \"-$0\"", &group]).status();
+            let _ = self.watchdog.kill();
+            let _ = self.watchdog.wait();
+        }
         // The watchdog empties the folder; under root it may lack the right to remove it.
         let _ = fs::remove_dir_all(&self.dir);
     }

@@ -97,6 +97,37 @@ fn a_killed_process_leaves_no_server() {
     wait_until("the server is gone", || !is_alive(pid));
 }
 
+/// Not a test of its own: the process that the next test gives no search path.
+#[test]
+#[ignore = "run by the next test"]
+fn child_without_programs() {
+    let installation = find(Wanted::Major(majors()[0]), None).unwrap();
+    let server = Server::start_blocking(&installation, Options::default()).unwrap();
+    let dir = server.socket_dir().to_owned();
+    drop(server);
+    assert!(!dir.exists());
+    let refused = Options::default().setting("no_such_setting", "1");
+    Server::start_blocking(&installation, refused).unwrap_err();
+}
+
+#[test]
+fn a_server_starts_and_stops_where_the_path_has_no_programs() {
+    let found = find(Wanted::Major(majors()[0]), None).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "child_without_programs", "--ignored"])
+        .env("PATH", "/nonexistent")
+        .env("RECONCILE_PG_BIN", &found.bin)
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut status = None;
+    wait_until("the server has started and stopped", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert!(status.unwrap().success());
+}
+
 /// The watchdog removes the folder after it has seen the server end, so an empty folder says both.
 #[test]
 fn a_process_that_is_killed_while_it_starts_a_server_leaves_nothing() {

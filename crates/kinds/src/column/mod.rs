@@ -30,6 +30,7 @@ use reconcile_sql::retype::ColumnRetype;
 use reconcile_sql::{QName, SqlType};
 use serde::{Deserialize, Serialize};
 
+use crate::constraint::table_of;
 use crate::inheritance::Inheritance;
 use crate::model::object_name;
 use crate::renaming;
@@ -352,13 +353,14 @@ impl Definition for Column {
     }
 
     fn retyped(&self, address: &Address, retypes: &Retypes) -> Option<Arc<dyn Definition>> {
-        let change = retypes.of(address)?;
-        let own = ColumnRetype {
-            relation: table::relation(address),
-            column: address.name().to_owned(),
-            from: change.from.clone(),
-            to: change.to.clone(),
+        let text = self.generated.as_ref();
+        let computed = text.and_then(|e| retyped_expression(e, &table_of(address), retypes));
+        let Some(change) = retypes.of(address) else {
+            return computed.map(|text| {
+                Arc::new(Self { generated: Some(text), ..self.clone() }) as Arc<dyn Definition>
+            });
         };
+        let own = column_retype(change);
         // A default is compared with nothing, but takes the column's type as if it were.
         let default = self.default.as_ref().map(|d| {
             let (open, close) =
@@ -372,7 +374,8 @@ impl Definition for Column {
             .text;
             text[open.len()..text.len() - close.len()].to_owned()
         });
-        Some(Arc::new(Self { default, ..self.clone() }))
+        let generated = computed.or_else(|| self.generated.clone());
+        Some(Arc::new(Self { default, generated, ..self.clone() }))
     }
 
     fn passes_on(&self, address: &Address, retypes: &Retypes) -> Vec<Retype> {

@@ -212,12 +212,10 @@ impl Kind for ColumnKind {
             Disturbance::Rebuilt if disturbed.definition.is_type() => {
                 super::exchange::react(object, column, cx)
             }
-            // PostgreSQL alters no type of a column that a generated column reads; that is computed
-            // anew afterwards.
             Disturbance::Retyped(_) | Disturbance::Rebuilt
                 if column.generated.is_some() && in_one_table(object, disturbed) =>
             {
-                Reaction::Rebuild { warnings: Vec::new() }
+                generated::react(object, column, by, cx)
             }
             // It is dropped and made again with its parent's.
             Disturbance::Rebuilt if column.inherited && disturbed.get::<Column>().is_some() => {
