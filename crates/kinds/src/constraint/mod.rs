@@ -324,11 +324,6 @@ impl Definition for Constraint {
         matches!(self.rule, Rule::PrimaryKey { .. })
     }
 
-    /// A primary key is written without its name where that is the one that PostgreSQL chooses.
-    fn has_usual_name(&self) -> bool {
-        matches!(self.rule, Rule::PrimaryKey { .. }) && !self.inherited
-    }
-
     fn is_implied(&self) -> bool {
         self.inherited && !self.local
     }
