@@ -43,6 +43,8 @@ impl Default for ReadOptions {
 pub struct Snapshot {
     /// The objects.
     pub catalog: Catalog,
+    /// What online changes have made so far, apart from them.
+    pub afoot: Afoot,
     /// What is no object; sizes are asked for when it is known of what.
     pub facts: Facts,
     /// The server.
@@ -176,6 +178,7 @@ impl Reading {
             return Err(failed.into());
         }
         let generation = before.unwrap_or_default();
-        Ok(Some(Snapshot { catalog: reader.catalog, facts, version, generation }))
+        let (catalog, afoot) = split(reader.catalog);
+        Ok(Some(Snapshot { catalog, afoot, facts, version, generation }))
     }
 }

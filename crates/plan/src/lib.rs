@@ -10,6 +10,7 @@ mod exchange;
 mod gate;
 mod graph;
 mod needs;
+mod online;
 mod order;
 mod orphans;
 mod planner;
@@ -17,6 +18,7 @@ mod stall;
 mod step;
 
 pub use gate::{Gate, Obstacle, gate};
+pub use online::Strategy;
 pub use planner::{Approvals, Inputs, plan};
 pub use stall::Limits;
 pub use step::{Batch, Plan, Step, Warning};

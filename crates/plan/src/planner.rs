@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object, PropertyChange, Value};
 use reconcile_diff::{Change, Difference};
+use reconcile_kinds::online::Afoot;
 use reconcile_kinds::{Alteration, Cx, Facts, Fates, How, Kind, Refusal, Replacement, kind};
 use reconcile_sql::{QName, ServerVersion};
 
 use crate::batch::batches;
 use crate::disturb::Disturbances;
 use crate::graph::{Graph, NodeId, Verb};
+use crate::online::{Online, Strategy};
 use crate::order::transactions;
 use crate::stall::Limits;
 use crate::step::{Plan, Warning};
@@ -31,6 +33,10 @@ pub struct Inputs<'a> {
     pub limits: Limits,
     /// What was approved.
     pub approvals: &'a Approvals,
+    /// How changes that rewrite a table are carried out.
+    pub strategy: Strategy,
+    /// What online changes have made so far.
+    pub afoot: &'a Afoot,
 }
 
 /// What a person has approved, by patterns of addresses.
@@ -47,16 +53,24 @@ pub struct Approvals {
 /// Makes the plan.
 pub fn plan(inputs: &Inputs<'_>) -> Plan {
     let fates = fates(inputs);
-    let rewritten = rewritten(inputs, &fates);
-    let cx = Cx {
+    let (none, nothing) = (BTreeMap::new(), BTreeSet::new());
+    let bare = Cx {
         live: inputs.live,
         desired: inputs.desired,
         version: inputs.version,
         retypes: &inputs.difference.retypes,
-        rewritten: &rewritten,
+        rewritten: &nothing,
         fates: &fates,
         facts: inputs.facts,
+        online: &none,
+        afoot: &inputs.afoot.catalog,
     };
+    let mut online = Online::choose(inputs, &bare);
+    let shadows = online.shadows.clone();
+    let bare = Cx { online: &shadows, ..bare };
+    let rewritten = rewritten(inputs, &bare);
+    let cx = Cx { rewritten: &rewritten, ..bare };
+    let twinned = online.twinned(&cx);
     let gone = fates.gone.clone();
     let altered = inputs.difference.changes.iter().filter_map(|c| match c {
         Change::Alter { desired, live, properties } if is_change(properties) => {
@@ -79,7 +93,10 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         altered: altered.collect(),
         made: made.collect(),
         needs: Vec::new(),
+        twinned,
     };
+    planner.out.refusals.extend(online.refusals);
+    planner.out.warnings.extend(online.warnings);
     planner.run();
     planner.out
 }
@@ -108,28 +125,18 @@ fn fates(inputs: &Inputs<'_>) -> Fates {
 
 /// The relations that the changes rewrite: known before any step is made, because other steps can
 /// use the occasion.
-fn rewritten(inputs: &Inputs<'_>, fates: &Fates) -> BTreeSet<Address> {
-    let none = BTreeSet::new();
-    let cx = Cx {
-        live: inputs.live,
-        desired: inputs.desired,
-        version: inputs.version,
-        retypes: &inputs.difference.retypes,
-        rewritten: &none,
-        fates,
-        facts: inputs.facts,
-    };
+fn rewritten(inputs: &Inputs<'_>, cx: &Cx<'_>) -> BTreeSet<Address> {
     let mut out = BTreeSet::new();
     for change in &inputs.difference.changes {
         let Change::Alter { desired, live, properties } = change else { continue };
         let Some((kind, live, desired)) = pair(inputs, desired, live) else { continue };
-        out.extend(kind.rewrites(&Alteration { live, desired: &desired, properties }, &cx));
+        out.extend(kind.rewrites(&Alteration { live, desired: &desired, properties }, cx));
     }
     out
 }
 
 /// The objects of a change, and their kind. An unnamed desired object takes the live name.
-fn pair<'a>(
+pub(crate) fn pair<'a>(
     inputs: &Inputs<'a>,
     desired: &Address,
     live: &Address,
@@ -160,6 +167,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) altered: BTreeMap<Address, Address>,
     /// What nodes need beside what their own objects do.
     pub(crate) needs: Vec<(NodeId, BTreeSet<Address>)>,
+    /// Live objects whose twins take their places with a column that is changed online.
+    pub(crate) twinned: BTreeSet<Address>,
 }
 
 impl Planner<'_> {
@@ -261,6 +270,9 @@ impl Planner<'_> {
             }
             Change::Alter { desired, live, properties } => {
                 let exchanged = disturbances.exchanges.is_type(live);
+                if self.twinned.contains(live) {
+                    return; // Its twin is as it shall be.
+                }
                 if disturbances.is_rebuilt(live) && !exchanged {
                     return; // It is made again as it shall be.
                 }

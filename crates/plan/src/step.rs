@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use reconcile_catalog::Address;
 use reconcile_diff::Change;
-use reconcile_kinds::{Guard, Preflight, Proof, Refusal, RelationLock, Work};
+use reconcile_kinds::{Guard, Pieces, Preflight, Proof, Refusal, RelationLock, Work};
 use serde::Serialize;
 
 /// What is to be done, what is not done and why.
@@ -107,6 +107,9 @@ pub struct Step {
     /// What must be the same before and after.
     #[serde(skip)]
     pub proofs: Vec<Proof>,
+    /// Whether the statement is done in pieces, each a short transaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<Pieces>,
 }
 
 /// Something worth knowing.

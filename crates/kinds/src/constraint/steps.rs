@@ -11,6 +11,7 @@ use super::{Constraint, NAME, Rule, data, definition, in_place, read, table_of};
 use crate::column;
 use crate::gate::{Gap, GateCx};
 use crate::model::ModelPart;
+use crate::online::{Doubling, Twin};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
 use crate::table::{Table, is_inline, is_second, relation};
@@ -245,6 +246,15 @@ impl Kind for ConstraintKind {
                 Ok(vec![Stage::transaction(vec![old.drop(name), add])])
             }
         }
+    }
+
+    fn twin(
+        &self,
+        object: &Object,
+        doubling: &Doubling<'_>,
+        cx: &Cx<'_>,
+    ) -> Result<Option<Twin>, Refusal> {
+        super::online::twin(object, doubling, cx).map(Some)
     }
 
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
