@@ -13,6 +13,7 @@ mod needs;
 mod order;
 mod orphans;
 mod planner;
+mod renames;
 mod stall;
 mod step;
 

@@ -12,7 +12,7 @@
 
 mod text;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::ident::{QName, quote_ident, split_qualified};
 use crate::types::SqlType;
@@ -26,6 +26,8 @@ pub struct Names {
     namespaces: BTreeMap<String, String>,
     /// Columns, by the old names of their relations.
     columns: BTreeMap<QName, BTreeMap<String, String>>,
+    /// Types that are functions as well.
+    functions: BTreeSet<QName>,
     /// A word that is in every text that can change.
     words: Vec<String>,
 }
@@ -41,6 +43,12 @@ impl Names {
     pub fn top(&mut self, from: QName, to: QName) {
         self.words.push(from.name.clone());
         self.tops.insert(from, to);
+    }
+
+    /// A type and the functions of its name are called otherwise.
+    pub fn function(&mut self, from: QName, to: QName) {
+        self.functions.insert(from.clone());
+        self.top(from, to);
     }
 
     /// A column of a relation, which is called as before, has another name.

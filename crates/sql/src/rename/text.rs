@@ -126,7 +126,7 @@ impl Text<'_> {
         if let Some((first, second)) = self.pair(at) {
             let called = self.aliases.get(&first);
             let top = QName::new(&first, &second);
-            let is_call = self.is(at + 3, "(");
+            let is_call = self.is(at + 3, "(") && !self.names.functions.contains(&top);
             if called.is_none() && self.names.tops.contains_key(&top) && !is_call {
                 edits.push((self.range(at, at + 2), self.names.of(&top).to_string()));
                 if let Some(column) = self.ident(at + 4).filter(|_| self.is(at + 3, ".")) {
