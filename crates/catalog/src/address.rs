@@ -149,6 +149,12 @@ impl Address {
         Self::known(self.0.kind, self.0.of, path)
     }
 
+    /// The same object at another path.
+    #[must_use]
+    pub fn moved(&self, path: Vec<String>) -> Self {
+        Self::known(self.0.kind, self.0.of, path.into())
+    }
+
     /// The kind of the object.
     pub fn kind(&self) -> &'static str {
         self.0.kind

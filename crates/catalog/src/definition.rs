@@ -5,9 +5,9 @@ use std::fmt::{self, Debug};
 use std::sync::Arc;
 
 use reconcile_sql::ident::split_qualified;
-use reconcile_sql::{SqlType, quote_ident};
+use reconcile_sql::{QName, SqlType, quote_ident};
 
-use crate::{Address, Catalog, Expression, Retype, Retypes, Scope};
+use crate::{Address, Catalog, Expression, Renames, Retype, Retypes, Scope};
 
 /// The definition of one object; the types behind it live with their kinds.
 ///
@@ -35,6 +35,28 @@ pub trait Definition: Any + Debug + Send + Sync {
     /// same.
     fn retyped(&self, _address: &Address, _retypes: &Retypes) -> Option<Arc<dyn Definition>> {
         None
+    }
+
+    /// This definition as it reads once objects that it mentions, or it itself, have other names;
+    /// `None` if it reads the same. The address is the present one.
+    fn renamed(&self, _address: &Address, _renames: &Renames) -> Option<Arc<dyn Definition>> {
+        None
+    }
+
+    /// The name of this object where that mentions others, once these have other names; `None` if
+    /// it names itself only.
+    fn renamed_name(&self, _address: &Address, _renames: &Renames) -> Option<String> {
+        None
+    }
+
+    /// The types and functions that get another name by the steps that rename it, `(before, after)`.
+    fn renames_with_it(&self, _address: &Address, _to: &str) -> Vec<(QName, QName)> {
+        Vec::new()
+    }
+
+    /// Whether texts can mean it by its name alone: a column.
+    fn is_column(&self) -> bool {
+        false
     }
 
     /// The further type changes that this object passes on to its own dependents: the output

@@ -10,6 +10,7 @@ mod change;
 mod definition;
 mod expression;
 mod fingerprint;
+mod renames;
 mod retypes;
 mod tuned;
 
@@ -19,5 +20,6 @@ pub use change::PropertyChange;
 pub use definition::{Definition, Property, Pruned, Value};
 pub use expression::{Equivalences, Expression, Question, Scope};
 pub use fingerprint::{digest, fingerprint};
+pub use renames::{RenameStep, Renames};
 pub use retypes::{Retype, Retypes};
 pub use tuned::Tuned;

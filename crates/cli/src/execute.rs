@@ -251,7 +251,7 @@ pub(crate) async fn prove(
         DiffChange::Alter { desired, live, properties } => {
             desired != live || properties.iter().any(|property| property.proven)
         }
-        DiffChange::Create(_) | DiffChange::Drop(_) => true,
+        DiffChange::Create(_) | DiffChange::Drop(_) | DiffChange::Rename { .. } => true,
     };
     let respelt =
         |plan: &Plan| (exact || plan.refusals.is_empty()) && !plan.changes.iter().any(proven);

@@ -192,7 +192,7 @@ pub(crate) async fn settle_texts(
             Change::Alter { desired, properties, .. } => {
                 properties.iter().any(|p| !p.proven).then(|| desired.clone())
             }
-            Change::Create(_) | Change::Drop(_) => None,
+            Change::Create(_) | Change::Drop(_) | Change::Rename { .. } => None,
         })
         .collect();
     if unproven.is_empty() {

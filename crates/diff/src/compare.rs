@@ -4,11 +4,12 @@ use std::collections::BTreeSet;
 
 use reconcile_catalog::{
     Address, AddressMap, Catalog, Complete, Definition, Equivalences, Expression, Object,
-    PropertyChange, Pruned, Question, Retypes, Scope, Value,
+    PropertyChange, Pruned, Question, Renames, Retypes, Scope, Value,
 };
 use reconcile_sql::spelling;
 
 use crate::matching::Matches;
+use crate::renaming::renames;
 use crate::retyping;
 
 /// Everything that differs, and what was not looked at.
@@ -26,11 +27,22 @@ pub struct Difference {
     pub questions: BTreeSet<Question>,
     /// Which live object is which desired one.
     pub matched: Matches,
+    /// What gets another name before anything else is done.
+    pub renames: Renames,
+    /// What is there then: the live side of all of this.
+    pub live: Catalog,
 }
 
 /// One object that differs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
+    /// It is there under another name, which it gives up before anything else is done.
+    Rename {
+        /// Its address today.
+        from: Address,
+        /// Its address from then on, which is its live address for all other changes.
+        to: Address,
+    },
     /// It is not there.
     Create(Address),
     /// It is there, but not like this.
@@ -52,12 +64,24 @@ impl Change {
         match self {
             Self::Create(address) | Self::Drop(address) => address,
             Self::Alter { desired, .. } => desired,
+            Self::Rename { to, .. } => to,
         }
     }
 }
 
-/// Compares what shall be there with what is.
+/// Compares what shall be there with what is, once the renames are done that the desired side asks
+/// for.
 pub fn compare(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Difference {
+    let renames = renames(desired, live);
+    let live = live.renamed(&renames);
+    let mut out = compare_as_named(desired, &live, known);
+    let renamed = renames.declared.iter().cloned();
+    out.changes.splice(0..0, renamed.map(|(from, to)| Change::Rename { from, to }));
+    (out.renames, out.live) = (renames, live);
+    out
+}
+
+fn compare_as_named(desired: &Catalog, live: &Catalog, known: &Equivalences) -> Difference {
     let mut out = Difference::default();
     let by_address = Matches::by_address(desired, live);
     // A first look finds what is equal already, and the type changes, which the texts of other

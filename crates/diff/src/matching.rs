@@ -15,26 +15,16 @@ pub struct Matches {
 }
 
 impl Matches {
-    /// Matches by address, and by a stated former name. A parent is matched before its children,
-    /// so that children are looked for where the parent is now.
+    /// Matches by address. A parent is matched before its children, so that children are looked for
+    /// where the parent is now.
     pub(crate) fn by_address(desired: &Catalog, live: &Catalog) -> Self {
-        let named = desired.in_place().filter(|o| !o.unnamed);
-        let mut objects: Vec<&Object> = named.collect();
-        // Which of two objects comes first matters only where both could be the same live one,
-        // and that takes a rename.
-        let depth = |o: &&Object| (o.address.path().len(), o.address.has_target());
-        if objects.iter().any(|o| o.renamed_from.is_some()) {
-            objects.sort_by(|a, b| depth(a).cmp(&depth(b)).then_with(|| a.address.cmp(&b.address)));
-        } else {
-            objects.sort_by_key(depth);
-        }
+        let mut objects: Vec<&Object> = desired.in_place().filter(|o| !o.unnamed).collect();
+        objects.sort_by_key(|o| (o.address.path().len(), o.address.has_target()));
         let mut out = Self::default();
         for object in objects {
             let here = out.live_place(object);
-            let former = object.renamed_from.as_ref().map(|name| here.renamed(name));
-            let found = [Some(here), former].into_iter().flatten().find(|a| live.contains(a));
-            if let Some(found) = found {
-                out.pair(&object.address, &found);
+            if live.contains(&here) {
+                out.pair(&object.address, &here);
             }
         }
         out

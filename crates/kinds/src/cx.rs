@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reconcile_catalog::{Address, Catalog, Retypes};
+use reconcile_catalog::{Address, Catalog, Renames, Retypes};
 use reconcile_sql::{QName, ServerVersion};
 use serde::{Deserialize, Serialize};
 
@@ -80,6 +80,24 @@ pub struct Facts {
     pub followers: Vec<String>,
     /// All types that a column may have, by namespace and name; built-in ones are left out.
     pub types: BTreeSet<QName>,
+}
+
+impl Facts {
+    /// What is known once the renames are done.
+    #[must_use]
+    pub fn renamed(&self, renames: &Renames) -> Self {
+        let Self { sizes, default_grantees, current_role, exclusions, published, followers, types } =
+            self;
+        Self {
+            sizes: sizes.iter().map(|(name, size)| (renames.name(name), *size)).collect(),
+            default_grantees: default_grantees.clone(),
+            current_role: current_role.clone(),
+            exclusions: exclusions.clone(),
+            published: published.iter().map(|name| renames.name(name)).collect(),
+            followers: followers.clone(),
+            types: types.iter().map(|name| renames.name(name)).collect(),
+        }
+    }
 }
 
 /// A map whose keys are no text, in JSON: a list of pairs.

@@ -31,6 +31,7 @@ pub mod policy;
 pub mod range;
 mod read;
 pub mod registry;
+mod renaming;
 pub mod replica_identity;
 pub mod sequence;
 pub mod statistics;

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use reconcile_catalog::{Address, Catalog, Equivalences};
+use reconcile_catalog::{Address, Catalog, Equivalences, Question, Renames, Scope};
 use reconcile_diff::{Change, Difference, compare};
 use reconcile_kinds::Facts;
 use reconcile_plan::{Approvals, Inputs, Limits, Plan, Strategy, plan};
@@ -135,15 +135,16 @@ pub async fn derive_with(
         }
     }
     if let Live::There(session) = live {
-        let relations = relations_of(&difference, &snapshot.catalog);
+        let former = difference.renames.former_names();
+        let relations = relations_of(&difference).iter().map(|name| former.of(name)).collect();
         snapshot.facts.sizes = sizes(session, &relations).await?;
     }
     let plan = plan(&Inputs {
         desired: &desired,
-        live: &snapshot.catalog,
+        live: &difference.live,
         difference: &difference,
         version: snapshot.version,
-        facts: &snapshot.facts,
+        facts: &snapshot.facts.renamed(&difference.renames),
         limits: options.limits,
         approvals: &options.approvals,
         strategy: options.strategy,
@@ -169,20 +170,62 @@ pub async fn settle(
         if news.is_empty() {
             break;
         }
-        known.extend(ask(session, &news).await?);
+        known.extend(ask_by_former_names(session, &news, &difference.renames).await?);
         asked.extend(news);
         difference = compare(desired, live, &known);
     }
     Ok(difference)
 }
 
+/// Asks the server, which knows things by the names that they have today.
+async fn ask_by_former_names(
+    session: &mut Session,
+    questions: &BTreeSet<Question>,
+    renames: &Renames,
+) -> Result<Equivalences, Error> {
+    if renames.is_empty() {
+        return ask(session, questions).await;
+    }
+    let names = renames.former_names();
+    let today = |question: &Question| {
+        let Question { scope, left, right } = question;
+        let Scope { namespace, relation, columns, assigned_to } = scope;
+        // The columns of the scope are part of the question, whatever they are called today.
+        let columns = columns.iter().map(|(name, ty)| (name.clone(), names.of_type(ty)));
+        Question {
+            scope: Scope {
+                namespace: names.in_namespace(namespace),
+                relation: relation.clone(),
+                columns: columns.collect(),
+                assigned_to: assigned_to.as_ref().map(|ty| names.of_type(ty)),
+            },
+            left: names.of_text(left, None),
+            right: names.of_text(right, None),
+        }
+    };
+    let asked: BTreeSet<Question> = questions.iter().map(today).collect();
+    let answers = ask(session, &asked).await?;
+    let mut known = Equivalences::default();
+    for question in questions {
+        if let Some(equal) = answers.verdict(&today(question)) {
+            known.record(question.clone(), equal);
+        }
+    }
+    Ok(known)
+}
+
 /// The relations that a plan for this difference can have to do with: those of the changed objects
 /// and of everything that depends on them.
-fn relations_of(difference: &Difference, live: &Catalog) -> BTreeSet<QName> {
+fn relations_of(difference: &Difference) -> BTreeSet<QName> {
+    let live = &difference.live;
     let mut queue: Vec<Address> = Vec::new();
     for change in &difference.changes {
         match change {
-            Change::Create(address) | Change::Drop(address) => queue.push(address.clone()),
+            Change::Create(address)
+            | Change::Drop(address)
+            | Change::Rename { to: address, .. } => {
+                queue.push(address.clone());
+            }
             Change::Alter { desired, live, .. } => queue.extend([desired.clone(), live.clone()]),
         }
     }

@@ -74,19 +74,25 @@ impl fmt::Display for Lacking {
 /// If the server cannot be asked.
 pub async fn lacking(session: &mut Session, plan: &Plan) -> Result<Vec<Lacking>, Error> {
     let mut wanted: BTreeSet<(&str, String, String)> = BTreeSet::new();
+    let today = plan.renames.former_names();
     for step in plan.steps() {
-        let own: BTreeSet<QName> = step.addresses.iter().filter_map(|a| named(a.path())).collect();
+        let own = step.addresses.iter().filter_map(|a| named(a.path()));
+        let own: BTreeSet<QName> = own.map(|name| today.of(&name)).collect();
         for name in &own {
             wanted.insert(("own", name.namespace.clone(), name.name.clone()));
         }
-        for lock in step.locks.iter().filter(|lock| !own.contains(&lock.relation)) {
+        for lock in step.locks.iter() {
+            let relation = today.of(&lock.relation);
+            if own.contains(&relation) {
+                continue;
+            }
             if lock.level == reconcile_sql::LockLevel::ShareRowExclusive {
-                let QName { namespace, name } = lock.relation.clone();
+                let QName { namespace, name } = relation;
                 wanted.insert(("references", namespace, name));
             }
         }
         if makes_relation(step) {
-            let namespaces = step.addresses.iter().map(|a| a.namespace().to_owned());
+            let namespaces = step.addresses.iter().map(|a| today.in_namespace(a.namespace()));
             wanted.extend(namespaces.map(|namespace| ("create", namespace, String::new())));
         }
     }

@@ -107,6 +107,7 @@ fn words(change: &Change) -> String {
     match change {
         Change::Create(address) => format!("{address} is missing afterwards"),
         Change::Drop(address) => format!("{address} is still there afterwards"),
+        Change::Rename { from, to } => format!("{to} is still called {} afterwards", from.name()),
         Change::Alter { desired, properties, .. } => {
             let each: Vec<String> = properties
                 .iter()

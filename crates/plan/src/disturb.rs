@@ -34,7 +34,7 @@ fn needs_exchange(planner: &Planner<'_>, change: &Change) -> Option<(Address, Ad
     let wanted = match change {
         Change::Create(address) => address,
         Change::Alter { desired, properties, .. } if properties.iter().any(|p| p.proven) => desired,
-        Change::Alter { .. } | Change::Drop(_) => return None,
+        Change::Alter { .. } | Change::Drop(_) | Change::Rename { .. } => return None,
     };
     let object = planner.inputs.desired.get(wanted)?;
     let parent = object.parent.as_ref()?;
@@ -70,7 +70,7 @@ fn restates(
                 desired => p.proven && (has_words(desired) || has_words(&p.live)),
             })
         }
-        Change::Alter { .. } | Change::Create(_) | Change::Drop(_) => false,
+        Change::Alter { .. } | Change::Create(_) | Change::Drop(_) | Change::Rename { .. } => false,
     });
     // What it objects to is the change of type: without that it could be made again.
     let none = Retypes::default();
@@ -159,7 +159,7 @@ impl Disturbances {
                         queue.push_back((part, Disturbance::Dropped, address.clone()));
                     }
                 }
-                Change::Create(_) => {}
+                Change::Create(_) | Change::Rename { .. } => {}
             }
             if let Some((ty, name)) = needs_exchange(planner, change)
                 && let Some(object) = planner.inputs.live.get(&ty)

@@ -35,7 +35,7 @@ pub fn gate(
 ) -> Gate {
     let cx = GateCx { live, desired, binding, app_role };
     let mut out = Gate::default();
-    let mut judge = |address: &Address, gap: Gap<'_>| match kind(address.kind())
+    let judge = |address: &Address, gap: Gap<'_>, out: &mut Gate| match kind(address.kind())
         .and_then(|k| k.gate(gap, &cx))
     {
         Some(reason) => out.broken.push(Obstacle { address: address.clone(), reason }),
@@ -43,6 +43,7 @@ pub fn gate(
     };
     for change in &difference.changes {
         match change {
+            Change::Rename { from, to } => renamed(from, to, &cx, &mut out),
             Change::Create(address) => {
                 // What is missing with its parent is said once.
                 let object = desired.get(address);
@@ -50,26 +51,26 @@ pub fn gate(
                     difference.changes.iter().any(|c| matches!(c, Change::Create(a) if a == p))
                 });
                 if let Some(object) = object.filter(|_| !parent_missing) {
-                    judge(address, Gap::Missing(object));
+                    judge(address, Gap::Missing(object), &mut out);
                 }
             }
             Change::Alter { desired: wanted, live: there, properties } => {
                 let matched = difference.matched.desired_of(there);
                 let pair = live.get(there).zip(desired.get(matched.unwrap_or(wanted)));
                 if let Some((live, desired)) = pair {
-                    judge(wanted, Gap::Different { live, desired, properties });
+                    judge(wanted, Gap::Different { live, desired, properties }, &mut out);
                 }
             }
             Change::Drop(address) => {
                 if let Some(object) = live.get(address) {
-                    judge(address, Gap::Extra(object));
+                    judge(address, Gap::Extra(object), &mut out);
                 }
             }
         }
     }
     for address in &difference.extra {
         if let Some(object) = live.get(address) {
-            judge(address, Gap::Extra(object));
+            judge(address, Gap::Extra(object), &mut out);
         }
     }
     for kind in KINDS {
@@ -78,4 +79,16 @@ pub fn gate(
     }
     out.broken.sort();
     out
+}
+
+/// Where it hurts that something is missing, it hurts that it is called otherwise.
+fn renamed(from: &Address, to: &Address, cx: &GateCx<'_>, out: &mut Gate) {
+    let missed = cx.desired.get(to).and_then(|o| kind(to.kind())?.gate(Gap::Missing(o), cx));
+    match missed {
+        Some(_) => out.broken.push(Obstacle {
+            address: to.clone(),
+            reason: format!("it is called {}", from.name()),
+        }),
+        None => out.harmless.push(to.clone()),
+    }
 }

@@ -14,6 +14,7 @@ mod online;
 mod order;
 mod orphans;
 mod planner;
+mod renames;
 mod stall;
 mod step;
 

@@ -21,7 +21,7 @@ use crate::step::{Plan, Warning};
 pub struct Inputs<'a> {
     /// What shall be there.
     pub desired: &'a Catalog,
-    /// What is there.
+    /// What is there once the renames are done ([`Difference::live`]).
     pub live: &'a Catalog,
     /// How the two differ.
     pub difference: &'a Difference,
@@ -76,13 +76,13 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         Change::Alter { desired, live, properties } if is_change(properties) => {
             Some((live.clone(), desired.clone()))
         }
-        Change::Alter { .. } | Change::Create(_) | Change::Drop(_) => None,
+        Change::Alter { .. } | Change::Create(_) | Change::Drop(_) | Change::Rename { .. } => None,
     });
     let made = inputs.difference.changes.iter().filter_map(|c| match c {
         Change::Create(address) if address.target().is_none() => {
             Some((address.path().into(), address.clone()))
         }
-        Change::Create(_) | Change::Alter { .. } | Change::Drop(_) => None,
+        Change::Create(_) | Change::Alter { .. } | Change::Drop(_) | Change::Rename { .. } => None,
     });
     let mut planner = Planner {
         inputs,
@@ -117,7 +117,7 @@ fn fates(inputs: &Inputs<'_>) -> Fates {
                 let names = properties.iter().filter(|p| p.proven).map(|p| p.name).collect();
                 out.altered.insert(live.clone(), names);
             }
-            Change::Alter { .. } | Change::Create(_) => {}
+            Change::Alter { .. } | Change::Create(_) | Change::Rename { .. } => {}
         }
     }
     out
@@ -180,12 +180,15 @@ impl Planner<'_> {
             let plural = kind(address.kind()).map_or(address.kind(), Kind::plural);
             *self.out.unmanaged.entry(plural.to_owned()).or_default() += 1;
         }
+        let renames = self.rename_first();
         let disturbances = Disturbances::find(self);
         disturbances.exchanges.plan(self);
         for change in &difference.changes {
             match change {
                 Change::Drop(address) => self.touch_whole(address),
-                Change::Create(address) | Change::Alter { desired: address, .. } => {
+                Change::Create(address)
+                | Change::Alter { desired: address, .. }
+                | Change::Rename { to: address, .. } => {
                     self.out.touched.insert(address.clone());
                 }
             }
@@ -202,8 +205,10 @@ impl Planner<'_> {
             let object = self.inputs.desired.get(&node.address);
             node.place_in_catalog = object.map_or(usize::MAX, |o| o.place);
         }
+        self.order_behind(&renames);
         let order = transactions(&mut self.graph);
         self.warn();
+        self.ask_by_former_names();
         self.out.batches = batches(&self.graph, order, self.inputs.facts, &self.inputs.limits);
         self.demand_approvals();
         self.out.refusals.sort();
@@ -220,7 +225,7 @@ impl Planner<'_> {
                 let implied = desired.get(address).is_some_and(|o| o.definition.is_implied());
                 !implied || graph.ready(address).is_some()
             }
-            Change::Alter { .. } | Change::Drop(_) => true,
+            Change::Alter { .. } | Change::Drop(_) | Change::Rename { .. } => true,
         });
     }
 
@@ -243,6 +248,7 @@ impl Planner<'_> {
     fn change(&mut self, change: &Change, disturbances: &Disturbances) {
         let cx = self.cx;
         match change {
+            Change::Rename { .. } => {} // That is done first.
             Change::Create(address) => {
                 let Some((kind, object)) =
                     kind(address.kind()).zip(self.inputs.desired.get(address))

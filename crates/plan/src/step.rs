@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use reconcile_catalog::Address;
+use reconcile_catalog::{Address, Renames};
 use reconcile_diff::Change;
 use reconcile_kinds::{Guard, Pieces, Preflight, Proof, Refusal, RelationLock, Work};
 use serde::Serialize;
@@ -25,6 +25,8 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Every object that a step touches, and their dependents: what the fingerprint covers.
     pub touched: BTreeSet<Address>,
+    /// What is renamed before anything else: the steps behind that use the new names.
+    pub renames: Renames,
 }
 
 impl Plan {

@@ -19,10 +19,10 @@ use crate::words::{describe, noun, order, place};
 pub fn definition_diff(
     difference: &Difference,
     further: &[Change],
-    live: &Catalog,
+    was: &Catalog,
     desired: &Catalog,
 ) -> String {
-    let sides = Sides::new(difference, further, live, desired);
+    let sides = Sides::new(difference, further, was, desired);
     let mut out = String::new();
     for root in &sides.roots {
         let (before, after) = (sides.before(root), sides.after(root));
@@ -42,6 +42,8 @@ pub fn definition_diff(
 
 struct Sides<'a> {
     difference: &'a Difference,
+    /// What is there, before and after the renames.
+    was: &'a Catalog,
     live: &'a Catalog,
     desired: &'a Catalog,
     /// Live address to desired address, where the two differ or not.
@@ -62,11 +64,13 @@ impl<'a> Sides<'a> {
     fn new(
         difference: &'a Difference,
         further: &'a [Change],
-        live: &'a Catalog,
+        was: &'a Catalog,
         desired: &'a Catalog,
     ) -> Self {
+        let live = &difference.live;
         let mut sides = Self {
             difference,
+            was,
             live,
             desired,
             names: difference.matched.pairs().map(|(d, l)| (l, d)).collect(),
@@ -79,6 +83,7 @@ impl<'a> Sides<'a> {
         };
         for change in difference.changes.iter().chain(further) {
             match change {
+                Change::Rename { to, .. } => drop(sides.roots.insert(live.root(to))),
                 Change::Create(address) => {
                     sides.created.insert(address);
                     sides.roots.insert(desired.root(address));
@@ -125,8 +130,10 @@ impl<'a> Sides<'a> {
     }
 
     fn before(&self, root: &Address) -> Vec<String> {
-        let here: Vec<&Object> = self.of_root.get(root).cloned().unwrap_or_default();
-        let root = here.first().map_or_else(|| root.clone(), |o| self.live.root(&o.address));
+        let here = self.of_root.get(root).into_iter().flatten();
+        let former = |o: &&Object| self.was.get(&self.difference.renames.former(&o.address));
+        let here: Vec<&Object> = here.filter_map(former).collect();
+        let root = here.first().map_or_else(|| root.clone(), |o| self.was.root(&o.address));
         lines(here.into_iter().map(|o| (o.address.clone(), (0, place(o)), describe(o))), &root)
     }
 

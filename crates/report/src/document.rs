@@ -25,6 +25,9 @@ pub fn document(of: &Preview<'_>) -> Value {
             match change {
                 Change::Create(address) => json!({ "change": "create", "address": address }),
                 Change::Drop(address) => json!({ "change": "drop", "address": address }),
+                Change::Rename { from, to } => {
+                    json!({ "change": "rename", "address": to, "live_address": from })
+                }
                 Change::Alter { desired, live, properties } => {
                     let properties: Vec<Value> = properties
                         .iter()

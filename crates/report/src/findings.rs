@@ -104,7 +104,9 @@ impl Finding {
 }
 
 /// Every fact of the model, object by object, and what stands where the model wants nothing.
-pub fn findings(difference: &Difference, desired: &Catalog, live: &Catalog) -> Vec<Finding> {
+pub fn findings(difference: &Difference, desired: &Catalog) -> Vec<Finding> {
+    let live = &difference.live;
+    let mut former: BTreeMap<&Address, &str> = BTreeMap::new();
     let matched: BTreeMap<&Address, &Address> = difference.matched.pairs().collect();
     let mut altered: BTreeMap<&Address, &[PropertyChange]> = BTreeMap::new();
     let mut dropped = Vec::new();
@@ -114,14 +116,19 @@ pub fn findings(difference: &Difference, desired: &Catalog, live: &Catalog) -> V
                 altered.insert(live, properties);
             }
             Change::Drop(address) => dropped.push(address),
+            Change::Rename { from, to } => drop(former.insert(to, from.name())),
             Change::Create(_) => {}
         }
     }
     let mut out: Vec<(Address, i64, Finding)> = Vec::new();
     for object in desired.objects() {
         let there = matched.get(&object.address).and_then(|a| live.get(a));
-        let finding =
-            of_desired(object, there, there.and_then(|o| altered.get(&o.address).copied()));
+        let properties = there.and_then(|o| altered.get(&o.address).copied());
+        let mut finding = of_desired(object, there, properties);
+        if let Some(name) = former.get(&object.address) {
+            finding.standing = Standing::Differs;
+            finding.called = Some((*name).to_owned());
+        }
         out.push((desired.root(&object.address), place(object), finding));
     }
     let stands = |address: &Address, forbidden: bool| {

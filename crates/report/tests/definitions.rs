@@ -70,7 +70,7 @@ fn the_diff_has_a_line_an_object_and_new_columns_last() {
 #[test]
 fn every_fact_has_a_line() {
     let (live, desired, difference) = both();
-    let found = findings(&difference, &desired, &live);
+    let found = findings(&difference, &desired);
     let unmanaged = [("enum types".to_owned(), 1)].into();
     let text = check_text(&found, &unmanaged, false, Style::default());
     let expected = "\
@@ -100,7 +100,7 @@ fn a_change_that_nothing_proves_is_unproven_and_says_so() {
     };
     let (live, desired) = (catalog(&check("a > 0 AND a < 9")), catalog(&check("a < 9 AND a > 0")));
     let difference = compare(&desired, &live, &Equivalences::default());
-    let found = findings(&difference, &desired, &live);
+    let found = findings(&difference, &desired);
     let one = found.iter().find(|f| !f.is_ok()).unwrap();
     assert_eq!(one.standing, Standing::Unproven);
     assert!(one.differences()[0].ends_with("(perhaps the same: nothing proves it)"));

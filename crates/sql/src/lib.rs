@@ -8,6 +8,7 @@ pub mod keywords;
 pub mod lex;
 pub mod literal;
 pub mod lock;
+pub mod rename;
 pub mod restate;
 pub mod retype;
 pub mod spelling;

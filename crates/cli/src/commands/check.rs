@@ -46,7 +46,7 @@ pub(crate) async fn run(args: &Check, global: &Global, output: &Output) -> Resul
     let options = derive::options(global, None)?;
     let derived = derive::between(&mut sides, &options, global).await?;
     let live = sides.live;
-    let found = findings(&derived.difference, &derived.desired, &derived.snapshot.catalog);
+    let found = findings(&derived.difference, &derived.desired);
     let unmanaged = &derived.plan.unmanaged;
     match args.format {
         Form::Text => output.result(&check_text(&found, unmanaged, args.quiet, output.style))?,

@@ -76,7 +76,7 @@ pub(crate) async fn run(args: &Gate, global: &Global, output: &Output) -> Result
     let judged = reconcile_plan::gate(
         &derived.difference,
         &derived.desired,
-        &derived.snapshot.catalog,
+        &derived.difference.live,
         args.binding.into(),
         &role,
     );

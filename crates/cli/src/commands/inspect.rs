@@ -179,11 +179,13 @@ fn update(sides: &Sides, derived: &Derived, layout: Layout) -> Update {
     let matched = &derived.difference.matched;
     let altered = derived.difference.changes.iter().filter_map(|change| match change {
         Change::Alter { live, .. } => matched.desired_of(live).cloned(),
+        Change::Rename { to, .. } => Some(to.clone()),
         Change::Create(_) | Change::Drop(_) => None,
     });
+    let former = |live| derived.difference.renames.former(live);
     let state = State {
         altered: altered.collect(),
-        matched: matched.pairs().map(|(desired, live)| (desired.clone(), live.clone())).collect(),
+        matched: matched.pairs().map(|(desired, live)| (desired.clone(), former(live))).collect(),
     };
     sides.desired.model.update(&derived.snapshot.catalog, &state, layout)
 }

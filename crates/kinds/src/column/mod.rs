@@ -23,7 +23,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reconcile_catalog::{
-    Address, Catalog, Definition, Expression, Property, Retype, Retypes, Scope, Tuned, Value,
+    Address, Catalog, Definition, Expression, Property, Renames, Retype, Retypes, Scope, Tuned,
+    Value,
 };
 use reconcile_sql::retype::ColumnRetype;
 use reconcile_sql::{QName, SqlType};
@@ -31,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inheritance::Inheritance;
 use crate::model::object_name;
+use crate::renaming;
 use crate::sequence::Counting;
 use crate::table;
 
@@ -395,6 +397,29 @@ impl Definition for Column {
 
     fn implied_by(&self, address: &Address) -> Option<Address> {
         Some(Inheritance::address(&Address::new(table::NAME, &address.path()[..2])))
+    }
+
+    fn renamed(&self, address: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let own = table::relation(address);
+        let text = |text: &Option<String>| renaming::text(text.as_ref(), Some(&own), renames);
+        let collation = self.collation.value.as_ref().map(|c| renaming::elsewhere(c, renames));
+        let sequence = self.sequence.clone().map(|mut name| {
+            name.value = renames.name(&name.value);
+            name
+        });
+        let renamed = Self {
+            ty: renames.ty(&self.ty),
+            default: text(&self.default),
+            sequence,
+            generated: text(&self.generated),
+            collation: Tuned { value: collation, ..self.collation.clone() },
+            ..self.clone()
+        };
+        renaming::changed(self, renamed)
+    }
+
+    fn is_column(&self) -> bool {
+        true
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -5,10 +5,13 @@ mod read;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Property, Value};
+use reconcile_catalog::{Address, Definition, Property, Renames, Value};
 use reconcile_sql::{QName, SqlType, quote_ident};
 use serde::{Deserialize, Serialize};
+
+use crate::renaming;
 
 pub use steps::CompositeKind;
 pub(crate) use steps::{converted, is_another_row, lost};
@@ -77,6 +80,16 @@ impl Definition for Composite {
 
     fn is_type(&self) -> bool {
         true
+    }
+
+    fn renamed(&self, _: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let attribute = |a: &Attribute| Attribute {
+            ty: renames.ty(&a.ty),
+            collation: a.collation.as_ref().map(|c| renaming::elsewhere(c, renames)),
+            ..a.clone()
+        };
+        let renamed = Self { attributes: self.attributes.iter().map(attribute).collect() };
+        renaming::changed(self, renamed)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -14,12 +14,13 @@ use std::any::Any;
 use std::sync::Arc;
 
 use reconcile_catalog::{
-    Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value,
+    Address, Catalog, Definition, Expression, Property, Renames, Retypes, Scope, Value,
 };
 use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
 use crate::inheritance::Inheritance;
+use crate::renaming;
 use crate::storage::{self, Settings};
 use crate::{column, table};
 
@@ -330,6 +331,52 @@ impl Definition for Constraint {
 
     fn implied_by(&self, address: &Address) -> Option<Address> {
         Some(Inheritance::address(&table_of(address)))
+    }
+
+    fn renamed(&self, address: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let own = table::relation(address);
+        let columns = |of: &QName, names: &[String]| renames.columns(of, names);
+        let rule = match self.rule.clone() {
+            Rule::PrimaryKey { columns: keys, include, without_overlaps } => Rule::PrimaryKey {
+                columns: columns(&own, &keys),
+                include: columns(&own, &include),
+                without_overlaps,
+            },
+            Rule::Unique { columns: keys, include, nulls_not_distinct, without_overlaps } => {
+                Rule::Unique {
+                    columns: columns(&own, &keys),
+                    include: columns(&own, &include),
+                    nulls_not_distinct,
+                    without_overlaps,
+                }
+            }
+            Rule::Check { expression, no_inherit } => {
+                Rule::Check { expression: renames.text(&expression, Some(&own)), no_inherit }
+            }
+            Rule::ForeignKey {
+                columns: keys,
+                references,
+                referenced,
+                on_update,
+                on_delete,
+                set_columns,
+                match_full,
+                period,
+            } => Rule::ForeignKey {
+                columns: columns(&own, &keys),
+                referenced: columns(&references, &referenced),
+                references: renames.name(&references),
+                on_update,
+                on_delete,
+                set_columns: columns(&own, &set_columns),
+                match_full,
+                period,
+            },
+            Rule::Other { definition } => {
+                Rule::Other { definition: renames.text(&definition, Some(&own)) }
+            }
+        };
+        renaming::changed(self, Self { rule, ..self.clone() })
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -5,10 +5,15 @@ mod read;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Definition, Expression, Property, Scope, Value};
+use reconcile_catalog::{
+    Address, Catalog, Definition, Expression, Property, Renames, Scope, Value,
+};
 use reconcile_sql::{QName, SqlType};
 use serde::{Deserialize, Serialize};
+
+use crate::renaming;
 
 pub use steps::DomainKind;
 pub(crate) use steps::{columns_of, is_inside_others, lock_users};
@@ -72,6 +77,16 @@ impl Definition for Domain {
 
     fn is_type(&self) -> bool {
         true
+    }
+
+    fn renamed(&self, _: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let renamed = Self {
+            ty: renames.ty(&self.ty),
+            default: renaming::text(self.default.as_ref(), None, renames),
+            collation: self.collation.as_ref().map(|c| renaming::elsewhere(c, renames)),
+            ..self.clone()
+        };
+        renaming::changed(self, renamed)
     }
 
     fn as_any(&self) -> &dyn Any {

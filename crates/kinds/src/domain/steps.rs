@@ -223,12 +223,22 @@ impl Kind for DomainKind {
         Ok(actions.into_iter().map(|action| Stage::transaction(vec![action])).collect())
     }
 
-    fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+    fn rename(&self, live: &Object, to: &str, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &live.address;
+        // Its NOT NULL is a constraint from 17 on, and keeps the name that it has.
+        let usual = |domain: &str| quote_ident(&object_name(domain, None, "not_null"));
+        let own = live.get::<Domain>().filter(|d| !d.nullable && d.not_null_name.is_none());
+        let follows = own.filter(|_| cx.version.at_least(17)).map(|_| {
+            let (from, to) = (usual(address.name()), usual(to));
+            let name = address.dotted();
+            let sql = format!("ALTER DOMAIN {name} RENAME CONSTRAINT {from} TO {to}");
+            let summary = format!("rename constraint {from} of {} to {to}", address.short());
+            Action::new(address, summary, Sql::Statement(sql))
+        });
         let sql = format!("ALTER DOMAIN {} RENAME TO {}", address.dotted(), quote_ident(to));
         let summary = format!("rename domain {} to {to}", address.short());
         let action = Action::new(address, summary, Sql::Statement(sql));
-        Ok(vec![Stage::transaction(vec![action])])
+        Ok(vec![Stage::transaction(follows.into_iter().chain([action]).collect())])
     }
 
     fn gate(&self, gap: Gap<'_>, _cx: &GateCx<'_>) -> Option<String> {

@@ -5,12 +5,14 @@ mod read;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Definition, Expression, Property, Scope};
+use reconcile_catalog::{Address, Catalog, Definition, Expression, Property, Renames, Scope};
 use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{self, Domain};
+use crate::renaming;
 
 pub use steps::DomainCheckKind;
 
@@ -72,6 +74,11 @@ impl Definition for DomainCheck {
 
     fn known_by_definition(&self) -> bool {
         true
+    }
+
+    fn renamed(&self, _: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let expression = renames.text(&self.expression, None);
+        renaming::changed(self, Self { expression, ..self.clone() })
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -5,9 +5,12 @@ mod read;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Property, Pruned, Value};
+use reconcile_catalog::{Address, Definition, Property, Pruned, Renames, Value};
 use serde::{Deserialize, Serialize};
+
+use crate::renaming;
 
 pub use steps::ExtensionKind;
 
@@ -49,6 +52,11 @@ impl Definition for Extension {
 
     fn pruned(&self, _: &Address) -> Pruned {
         self.namespace.clone().map_or(Pruned::InDatabase, Pruned::In)
+    }
+
+    fn renamed(&self, _: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let namespace = self.namespace.as_ref().map(|n| renames.names().in_namespace(n));
+        renaming::changed(self, Self { namespace, ..self.clone() })
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -5,11 +5,14 @@ mod read;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use reconcile_catalog::{Definition, Property, Pruned, Value};
+use reconcile_catalog::{Address, Definition, Property, Pruned, Renames, Value};
 use reconcile_sql::QName;
 use reconcile_sql::lex::significant;
 use serde::{Deserialize, Serialize};
+
+use crate::renaming;
 
 pub use steps::FunctionKind;
 
@@ -58,6 +61,17 @@ impl Definition for Function {
 
     fn pruned(&self, _: &reconcile_catalog::Address) -> Pruned {
         Pruned::Never
+    }
+
+    fn renamed(&self, _: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        // A body in a string stays as it is written.
+        let definition = renaming::text(self.definition.as_ref(), None, renames);
+        renaming::changed(self, Self { definition, ..self.clone() })
+    }
+
+    /// A function is called by the types of its arguments.
+    fn renamed_name(&self, address: &Address, renames: &Renames) -> Option<String> {
+        Some(renames.text(address.name(), None))
     }
 
     fn as_any(&self) -> &dyn Any {

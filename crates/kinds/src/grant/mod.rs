@@ -6,10 +6,14 @@ mod statements;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Property, Pruned, Value};
+use reconcile_catalog::{Address, Definition, Property, Pruned, Renames, Value};
+use reconcile_sql::QName;
 use reconcile_sql::quote_ident;
 use serde::{Deserialize, Serialize};
+
+use crate::renaming;
 
 pub use steps::GrantKind;
 
@@ -99,6 +103,18 @@ impl Definition for Grants {
 
     fn pruned(&self, _: &Address) -> Pruned {
         Pruned::Never
+    }
+
+    fn renamed(&self, address: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let Some(target) = address.target() else { return None };
+        let [namespace, relation, ..] = target.path() else { return None };
+        let relation = QName::new(namespace, relation);
+        let item = |item: &Privilege| Privilege {
+            column: item.column.as_ref().map(|c| renames.names().of_column(&relation, c)),
+            ..item.clone()
+        };
+        let items = self.items.iter().map(item).collect();
+        renaming::changed(self, Self { items, ..self.clone() })
     }
 
     fn as_any(&self) -> &dyn Any {

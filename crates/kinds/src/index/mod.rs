@@ -15,12 +15,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use reconcile_catalog::{
-    Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value,
+    Address, Catalog, Definition, Expression, Property, Renames, Retypes, Scope, Value,
 };
 use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
 use crate::model::settings;
+use crate::renaming;
 use crate::{column, inheritance, table};
 
 pub use key::{Key, KeyPart};
@@ -195,6 +196,34 @@ impl Definition for Index {
     fn implied_by(&self, address: &Address) -> Option<Address> {
         let table = Address::new(table::NAME, &address.path()[..2]);
         Some(crate::inheritance::Inheritance::address(&table))
+    }
+
+    fn renamed(&self, address: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let own = table::relation(address);
+        let spelt = |name: &Option<String>| name.as_ref().map(|n| renames.names().of_spelt(n));
+        let key = |key: &Key| Key {
+            what: match &key.what {
+                KeyPart::Column(name) => KeyPart::Column(renames.names().of_column(&own, name)),
+                KeyPart::Expression(text) => KeyPart::Expression(renames.text(text, Some(&own))),
+            },
+            collation: spelt(&key.collation),
+            operator_class: spelt(&key.operator_class),
+            own_collation: spelt(&key.own_collation),
+            own_class: spelt(&key.own_class),
+            ..key.clone()
+        };
+        let attached = |attached: &Attached| Attached {
+            table: renames.name(&attached.table),
+            index: renaming::name_of(&attached.address(), renames),
+        };
+        let renamed = Self {
+            keys: self.keys.iter().map(key).collect(),
+            include: renames.columns(&own, &self.include),
+            predicate: renaming::text(self.predicate.as_ref(), Some(&own), renames),
+            attached_to: self.attached_to.as_ref().map(attached),
+            ..self.clone()
+        };
+        renaming::changed(self, renamed)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -12,10 +12,13 @@ mod read;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Definition, Property, Value};
+use reconcile_catalog::{Address, Catalog, Definition, Property, Renames, Value};
 use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
+
+use crate::renaming;
 
 pub use steps::InheritanceKind;
 pub(crate) use steps::apart;
@@ -79,6 +82,14 @@ impl Definition for Inheritance {
 
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn renamed(&self, _: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let renamed = Self {
+            parents: self.parents.iter().map(|parent| renames.name(parent)).collect(),
+            bound: renaming::text(self.bound.as_ref(), None, renames),
+        };
+        renaming::changed(self, renamed)
     }
 
     fn as_any(&self) -> &dyn Any {

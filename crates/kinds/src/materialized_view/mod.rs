@@ -7,11 +7,12 @@ mod steps;
 use std::any::Any;
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Property, Retype, Retypes, Value};
+use reconcile_catalog::{Address, Definition, Property, Renames, Retype, Retypes, Value};
 use reconcile_sql::{QName, SqlType};
 use serde::{Deserialize, Serialize};
 
 use crate::model::settings;
+use crate::renaming;
 use crate::view;
 
 pub use steps::MaterializedViewKind;
@@ -74,6 +75,16 @@ impl Definition for MaterializedView {
 
     fn passes_on(&self, address: &Address, retypes: &Retypes) -> Vec<Retype> {
         view::passed_on(address, &self.query, retypes)
+    }
+
+    fn renamed(&self, _: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let columns = self.columns.iter().map(|(name, ty)| (name.clone(), renames.ty(ty)));
+        let renamed = Self {
+            query: renames.text(&self.query, None),
+            columns: columns.collect(),
+            ..self.clone()
+        };
+        renaming::changed(self, renamed)
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -21,7 +21,7 @@ pub struct NamespaceModel;
 /// A namespace in a model.
 pub static NAMESPACE: Form = Form::new("namespace", "a namespace");
 
-static FIELDS: [Field; 3] = [
+static FIELDS: [Field; 4] = [
     Field::new(
         &[&FILE],
         NAMESPACE_KEY,
@@ -35,6 +35,7 @@ static FIELDS: [Field; 3] = [
         "Namespaces by name; those that something of the model stands in need not be listed.",
     ),
     Field::absent(&[&NAMESPACE]),
+    Field::renamed_from(&[&NAMESPACE]),
 ];
 
 impl ModelPart for NamespaceModel {
@@ -55,7 +56,9 @@ impl ModelPart for NamespaceModel {
             if reader.absent(value, &address, key.span) {
                 continue;
             }
-            if reader.declare(object(&name), key.span) {
+            let mut object = object(&name);
+            object.renamed_from = reader.renamed_from(value);
+            if reader.declare(object, key.span) {
                 reader.sections(&NAMESPACE, &address, value);
             }
         }

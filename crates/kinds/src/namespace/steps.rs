@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use reconcile_catalog::{Address, Definition, Object};
-use reconcile_sql::ServerVersion;
+use reconcile_sql::{ServerVersion, quote_ident};
 
 use super::{NAME, Namespace, read};
 use crate::model::ModelPart;
@@ -59,6 +59,14 @@ impl Kind for NamespaceKind {
             format!("make namespace {}", address.dotted()),
             sql,
         )])])
+    }
+
+    fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let address = &live.address;
+        let sql = format!("ALTER {} RENAME TO {}", self.designation(address), quote_ident(to));
+        let summary = format!("rename namespace {} to {to}", address.dotted());
+        let action = Action::new(address, summary, Sql::Statement(sql));
+        Ok(vec![Stage::transaction(vec![action])])
     }
 
     fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {

@@ -8,11 +8,13 @@ mod read;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Definition, Property};
+use reconcile_catalog::{Address, Catalog, Definition, Property, Renames};
 use serde::{Deserialize, Serialize};
 
 use crate::column::{self, Column};
+use crate::renaming;
 
 pub use steps::OwnedByKind;
 
@@ -62,6 +64,11 @@ impl Definition for OwnedBy {
 
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn renamed(&self, _: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let column = renames.address(&self.column()).path().to_vec();
+        renaming::changed(self, Self { column })
     }
 
     fn as_any(&self) -> &dyn Any {

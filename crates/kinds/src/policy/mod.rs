@@ -8,11 +8,12 @@ use std::any::Any;
 use std::sync::Arc;
 
 use reconcile_catalog::{
-    Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value,
+    Address, Catalog, Definition, Expression, Property, Renames, Retypes, Scope, Value,
 };
 use serde::{Deserialize, Serialize};
 
 use crate::constraint::table_of;
+use crate::renaming;
 use crate::{column, table};
 
 pub use steps::PolicyKind;
@@ -84,6 +85,13 @@ impl Definition for Policy {
         let retyped =
             Self { using: retype(&self.using), check: retype(&self.check), ..self.clone() };
         (retyped != *self).then(|| Arc::new(retyped) as Arc<dyn Definition>)
+    }
+
+    fn renamed(&self, address: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let own = table::relation(address);
+        let text = |text: &Option<String>| renaming::text(text.as_ref(), Some(&own), renames);
+        let renamed = Self { using: text(&self.using), check: text(&self.check), ..self.clone() };
+        renaming::changed(self, renamed)
     }
 
     fn as_any(&self) -> &dyn Any {

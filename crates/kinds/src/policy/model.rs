@@ -16,7 +16,7 @@ pub static POLICY: Form = Form::new("policy", "a policy");
 /// Policies in a model.
 pub struct PolicyModel;
 
-static FIELDS: [Field; 7] = [
+static FIELDS: [Field; 8] = [
     Field::section(
         &[&TABLE],
         "policies",
@@ -40,6 +40,7 @@ static FIELDS: [Field; 7] = [
     Field::new(&[&POLICY], "using", Shape::Text, "The condition on rows that are there."),
     Field::new(&[&POLICY], "check", Shape::Text, "The condition on rows that are written."),
     Field::absent(&[&POLICY]),
+    Field::renamed_from(&[&POLICY]),
 ];
 
 impl ModelPart for PolicyModel {
@@ -64,6 +65,7 @@ impl ModelPart for PolicyModel {
                 let mut object =
                     Object::new(address.clone(), Some(table.clone()), Arc::new(policy.clone()));
                 let texts: Vec<&String> = policy.using.iter().chain(&policy.check).collect();
+                object.renamed_from = reader.renamed_from(value);
                 object.depends_on = reads(table, &texts, reader);
                 if reader.declare(object, key.span) {
                     texts.iter().for_each(|text| reader.mention(&address, text));

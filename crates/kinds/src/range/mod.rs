@@ -5,11 +5,14 @@ mod read;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Property, Value};
+use reconcile_catalog::{Address, Definition, Property, Renames, Value};
 use reconcile_sql::ident::{MAX_IDENT_BYTES, fit};
 use reconcile_sql::{QName, SqlType};
 use serde::{Deserialize, Serialize};
+
+use crate::renaming;
 
 pub use steps::RangeKind;
 pub(crate) use steps::multirange_of;
@@ -85,6 +88,30 @@ impl Definition for Range {
 
     fn is_type(&self) -> bool {
         true
+    }
+
+    fn renamed(&self, _: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let elsewhere =
+            |name: &Option<QName>| name.as_ref().map(|n| renaming::elsewhere(n, renames));
+        let renamed = Self {
+            subtype: renames.ty(&self.subtype),
+            opclass: elsewhere(&self.opclass),
+            collation: elsewhere(&self.collation),
+            canonical: elsewhere(&self.canonical),
+            subtype_diff: elsewhere(&self.subtype_diff),
+            multirange: elsewhere(&self.multirange),
+        };
+        renaming::changed(self, renamed)
+    }
+
+    fn renames_with_it(&self, address: &Address, to: &str) -> Vec<(QName, QName)> {
+        let here = |name: &str| QName::new(address.namespace(), name);
+        let multirange = |range: &str| here(&multirange_name(range));
+        let own = (here(address.name()), here(to));
+        match &self.multirange {
+            Some(_) => vec![own],
+            None => vec![own, (multirange(address.name()), multirange(to))],
+        }
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -27,6 +27,34 @@ pub(crate) fn multirange_of(address: &Address, range: &Range) -> QName {
     range.multirange.clone().unwrap_or_else(usual)
 }
 
+/// A range type gets another name, and with it what PostgreSQL made for it and leaves alone (tried on
+/// 14 and 18): the functions that make its values, its multirange type, and the functions of that.
+fn renamed_with_its_own(live: &Object, to: &str) -> Vec<Action> {
+    let address = &live.address;
+    let Some(range) = live.get::<Range>() else { return Vec::new() };
+    let (name, subtype) = (QName::new(address.namespace(), address.name()), &range.subtype);
+    let short = address.short();
+    let mut actions = Vec::new();
+    let mut act = |what: String, to: &str, called: &str| {
+        let sql = format!("ALTER {what} RENAME TO {}", quote_ident(to));
+        let summary = format!("rename {called} to {to}");
+        actions.push(Action::new(address, summary, Sql::Statement(sql)));
+    };
+    for arguments in [format!("{subtype}, {subtype}"), format!("{subtype}, {subtype}, text")] {
+        act(format!("FUNCTION {name}({arguments})"), to, &format!("a function of type {short}"));
+    }
+    if range.multirange.is_none() {
+        let (multirange, to) = (multirange_of(address, range), multirange_name(to));
+        for arguments in [String::new(), name.to_string(), format!("VARIADIC {name}[]")] {
+            let what = format!("FUNCTION {multirange}({arguments})");
+            act(what, &to, &format!("a function of type {}", multirange.name));
+        }
+        act(format!("TYPE {multirange}"), &to, &format!("type {}", multirange.name));
+    }
+    act(format!("TYPE {name}"), to, &format!("type {short}"));
+    actions
+}
+
 impl Kind for RangeKind {
     fn name(&self) -> &'static str {
         NAME
@@ -130,7 +158,7 @@ impl Kind for RangeKind {
     }
 
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        Ok(user_type::rename(&live.address, to))
+        Ok(vec![Stage::transaction(renamed_with_its_own(live, to))])
     }
 
     /// Its multirange type and the functions that make its values keep their names when it is

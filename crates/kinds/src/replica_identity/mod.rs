@@ -7,9 +7,12 @@ mod read;
 mod steps;
 
 use std::any::Any;
+use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Property};
+use reconcile_catalog::{Address, Definition, Property, Renames};
 use serde::{Deserialize, Serialize};
+
+use crate::{constraint, index, renaming};
 
 pub use steps::ReplicaIdentityKind;
 
@@ -55,6 +58,15 @@ impl Definition for ReplicaIdentity {
 
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn renamed(&self, address: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let Self::Index(index) = self else { return None };
+        let table = address.target()?;
+        let places = [index::Index::address(&table, index), table.child(constraint::NAME, index)];
+        let then = places.iter().map(|place| renaming::name_of(place, renames));
+        let name = then.into_iter().find(|then| then != index)?;
+        Some(Arc::new(Self::Index(name)))
     }
 
     fn as_any(&self) -> &dyn Any {

@@ -8,11 +8,12 @@ use std::any::Any;
 use std::sync::Arc;
 
 use reconcile_catalog::{
-    Address, Catalog, Definition, Expression, Property, Retypes, Scope, Value,
+    Address, Catalog, Definition, Expression, Property, Renames, Retypes, Scope, Value,
 };
 use reconcile_sql::{QName, quote_ident};
 use serde::{Deserialize, Serialize};
 
+use crate::renaming;
 use crate::{column, table};
 
 pub use steps::StatisticsKind;
@@ -115,6 +116,16 @@ impl Definition for Statistics {
 
     fn known_by_definition(&self) -> bool {
         true
+    }
+
+    fn renamed(&self, address: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let own = table::relation(&relation_of(address));
+        let renamed = Self {
+            columns: renames.columns(&own, &self.columns),
+            expressions: renaming::texts(&self.expressions, Some(&own), renames),
+            ..self.clone()
+        };
+        renaming::changed(self, renamed)
     }
 
     fn as_any(&self) -> &dyn Any {

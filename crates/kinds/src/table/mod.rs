@@ -12,11 +12,12 @@ use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Catalog, Definition, Property, Scope, Value};
+use reconcile_catalog::{Address, Catalog, Definition, Property, Renames, Scope, Value};
 use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
 use crate::column::Column;
+use crate::renaming;
 use crate::storage::{self, Settings};
 
 pub use steps::TableKind;
@@ -145,6 +146,12 @@ impl Definition for Table {
 
     fn to_json(&self) -> serde_json::Value {
         serde_json::json!(self)
+    }
+
+    fn renamed(&self, address: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let own = relation(address);
+        let partition_key = renaming::text(self.partition_key.as_ref(), Some(&own), renames);
+        renaming::changed(self, Self { partition_key, ..self.clone() })
     }
 
     fn as_any(&self) -> &dyn Any {

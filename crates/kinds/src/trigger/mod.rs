@@ -7,11 +7,12 @@ mod steps;
 use std::any::Any;
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Property, Retypes, Value};
+use reconcile_catalog::{Address, Definition, Property, Renames, Retypes, Value};
 use reconcile_sql::retype::{ColumnRetype, retype};
 use serde::{Deserialize, Serialize};
 
 use crate::column::column_retypes;
+use crate::renaming;
 use crate::table;
 
 pub use steps::TriggerKind;
@@ -85,6 +86,20 @@ fn retyped_definition(definition: &str, address: &Address, retypes: &Retypes) ->
     text
 }
 
+/// The statement of a trigger with another name.
+fn called(definition: &str, name: &str) -> String {
+    let tokens = reconcile_sql::lex::significant(definition);
+    let at = tokens.iter().position(|t| t.is("trigger"));
+    match at.and_then(|at| tokens.get(at + 1)) {
+        Some(old) => {
+            let (before, after) =
+                (&definition[..old.start], &definition[old.start + old.text.len()..]);
+            format!("{before}{}{after}", reconcile_sql::quote_ident(name))
+        }
+        None => definition.to_owned(),
+    }
+}
+
 impl Definition for Trigger {
     fn properties(&self) -> Vec<Property> {
         let Self { definition, enabled, inherited: _ } = self;
@@ -110,6 +125,15 @@ impl Definition for Trigger {
 
     fn is_implied(&self) -> bool {
         self.inherited
+    }
+
+    fn renamed(&self, address: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let own = table::relation(address);
+        let definition = renames.text(&self.definition, Some(&own));
+        let name = renaming::name_of(address, renames);
+        let definition =
+            if name == address.name() { definition } else { called(&definition, &name) };
+        renaming::changed(self, Self { definition, ..self.clone() })
     }
 
     fn as_any(&self) -> &dyn Any {

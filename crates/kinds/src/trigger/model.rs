@@ -16,7 +16,7 @@ pub static TRIGGER: Form = Form::new("trigger", "a trigger");
 /// Triggers in a model.
 pub struct TriggerModel;
 
-static FIELDS: [Field; 4] = [
+static FIELDS: [Field; 5] = [
     Field::section(
         &[&TABLE, &VIEW],
         "triggers",
@@ -38,6 +38,7 @@ static FIELDS: [Field; 4] = [
         "When it fires; origin, which is always but in replicas, if left out.",
     ),
     Field::absent(&[&TRIGGER]),
+    Field::renamed_from(&[&TRIGGER]),
 ];
 
 impl ModelPart for TriggerModel {
@@ -77,7 +78,9 @@ impl ModelPart for TriggerModel {
                 enabled: enabled(value),
                 inherited: false,
             };
-            let object = Object::new(address.clone(), Some(relation.clone()), Arc::new(trigger));
+            let mut object =
+                Object::new(address.clone(), Some(relation.clone()), Arc::new(trigger));
+            object.renamed_from = reader.renamed_from(value);
             if reader.declare(object, key.span) {
                 reader.mention(&address, &definition);
                 reader.sections(&TRIGGER, &address, value);

@@ -7,12 +7,13 @@ mod steps;
 use std::any::Any;
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Property, Retype, Retypes, Value};
+use reconcile_catalog::{Address, Definition, Property, Renames, Retype, Retypes, Value};
 use reconcile_sql::{QName, SqlType};
 use serde::{Deserialize, Serialize};
 
 use crate::column;
 use crate::model::settings;
+use crate::renaming;
 
 pub(crate) use read::{add, output_columns, relation_query};
 pub use steps::ViewKind;
@@ -93,6 +94,18 @@ impl Definition for View {
 
     fn passes_on(&self, address: &Address, retypes: &Retypes) -> Vec<Retype> {
         passed_on(address, &self.query, retypes)
+    }
+
+    fn renamed(&self, _: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
+        let columns = self.columns.iter().map(|(name, ty)| (name.clone(), renames.ty(ty)));
+        let defaults = self.defaults.iter().map(|(c, d)| (c.clone(), renames.text(d, None)));
+        let renamed = Self {
+            query: renames.text(&self.query, None),
+            columns: columns.collect(),
+            defaults: defaults.collect(),
+            ..self.clone()
+        };
+        renaming::changed(self, renamed)
     }
 
     fn as_any(&self) -> &dyn Any {

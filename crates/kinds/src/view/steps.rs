@@ -117,6 +117,15 @@ impl Kind for ViewKind {
         Ok(vec![Stage::transaction(actions)])
     }
 
+    fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+        let address = &live.address;
+        let sql = format!("ALTER {} RENAME TO {}", self.designation(address), quote_ident(to));
+        let summary = format!("rename view {} to {to}", address.short());
+        let action = Action::new(address, summary, Sql::Statement(sql))
+            .locking(relation(address), LockLevel::AccessExclusive);
+        Ok(vec![Stage::transaction(vec![action])])
+    }
+
     fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
         let name = relation(address);
