@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object, digest};
+use reconcile_kinds::online::Afoot;
 use reconcile_kinds::{Facts, kind};
 use reconcile_sql::ServerVersion;
 use serde::{Deserialize, Serialize};

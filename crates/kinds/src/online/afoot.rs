@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use reconcile_catalog::{Address, AddressMap, Catalog};
 
+use reconcile_sql::QName;
+
 use super::{Shadow, id_of};
 use crate::column::Column;
 use crate::function::Function;
-use crate::trigger::Trigger;
 
 /// What online changes have made so far, and is no part of any model.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +42,9 @@ pub fn split(live: Catalog) -> (Catalog, Afoot) {
             (shadow.address == object.address && shadow.id == id).then_some(shadow)
         });
         let Some(shadow) = stands_for else { continue };
-        if live.contains(&Trigger::address(table, &shadow.trigger())) {
+        let function = QName::new(object.address.namespace(), shadow.function() + "()");
+        let function = Address::new(crate::function::NAME, [&function.namespace, &function.name]);
+        if live.contains(&shadow.trigger_address()) || live.contains(&function) {
             ids.insert(shadow.id.clone());
             columns.push(shadow);
         }
@@ -59,8 +62,8 @@ pub fn split(live: Catalog) -> (Catalog, Afoot) {
     }
     let swapped = |shadow: &Shadow| {
         afoot.objects().any(|o| {
-            o.address.name().starts_with(&shadow.function())
-                && o.get::<Function>().is_some_and(|f| f.body.contains(super::super::column::SWAPPED))
+            shadow.is_function(&o.address)
+                && o.get::<Function>().is_some_and(|f| f.body.contains(crate::column::SWAPPED))
         })
     };
     let columns = columns.into_iter().map(|shadow| {

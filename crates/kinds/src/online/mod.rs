@@ -18,6 +18,7 @@ use reconcile_sql::ident::fit;
 use std::sync::Arc;
 
 use crate::step::{Action, Stage};
+use crate::trigger::Trigger;
 
 pub use afoot::{Afoot, split};
 pub use twins::Doubling;
@@ -63,6 +64,22 @@ impl Shadow {
         format!("{PREFIX}{}_sync", self.id)
     }
 
+    /// The address of the trigger.
+    pub fn trigger_address(&self) -> Address {
+        Trigger::address(&crate::constraint::table_of(&self.column), &self.trigger())
+    }
+
+    /// Whether an address is that of the function.
+    pub fn is_function(&self, address: &Address) -> bool {
+        address.kind() == crate::function::NAME
+            && address.name().strip_suffix("()") == Some(self.function().as_str())
+    }
+
+    /// Whether the change of this column made an object, or something that the object belongs to.
+    pub fn made(&self, address: &Address) -> bool {
+        address.path().iter().any(|name| id_of(name) == Some(self.id.as_str()))
+    }
+
     /// A definition as it reads about the shadow.
     pub fn definition(&self, object: &Object, renames: &Renames) -> Arc<dyn Definition> {
         let renamed = object.definition.renamed(&object.address, renames);
@@ -82,6 +99,11 @@ fn id_of(name: &str) -> Option<&str> {
     let id = rest.get(..DIGITS)?;
     let ends = rest.len() == DIGITS || rest[DIGITS..].starts_with('_');
     (ends && id.bytes().all(|b| b.is_ascii_hexdigit())).then_some(id)
+}
+
+/// Whether an object has a name that only an online change gives.
+pub(crate) fn is_ours(address: &Address) -> bool {
+    id_of(address.name()).is_some()
 }
 
 /// What the twin of an object on the shadow takes.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use reconcile_sql::quote_literal;
 use reconcile_catalog::Address;
 use serde::Serialize;
 

@@ -15,8 +15,6 @@ pub(super) struct Carry {
     pub(super) value: String,
     /// The same as something that can be compared.
     comparable: String,
-    /// The column.
-    column: String,
     /// The value in a trigger, for the row that is written.
     in_trigger: String,
     /// Whether the conversion may fail for what somebody writes.
@@ -37,7 +35,7 @@ impl Carry {
         let checked = guarded(&row, from, to, cx);
         let may_fail = checked.is_none() && !is_total(from, to, cx);
         let in_trigger = checked.unwrap_or_else(|| value(&row));
-        Self { value: value(&name), comparable, column: name, in_trigger, may_fail }
+        Self { value: value(&name), comparable, in_trigger, may_fail }
     }
 
     /// The condition that the second column has something else than the first one.
@@ -71,11 +69,6 @@ impl Carry {
             "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS {}",
             dollar_quote(&body)
         )
-    }
-
-    /// The column as SQL.
-    pub(super) fn column(&self) -> &str {
-        &self.column
     }
 }
 

@@ -38,6 +38,11 @@ impl Steps<'_> {
                 there.ty
             )));
         }
+        if there.is_some() && !self.cx.afoot.contains(&shadow.trigger_address()) {
+            return Err(self.refuse(
+                "an online change of it was given up half way; end that with `reconcile abort` first",
+            ));
+        }
         let forth = Carry::new(self.address.name(), &self.live.ty, &self.desired.ty, self.cx);
         let mut stages = Vec::new();
         if there.is_none() {
