@@ -64,6 +64,22 @@ impl Online {
         out
     }
 
+    /// What is afoot and needs another command.
+    pub(crate) fn waiting(&self, inputs: &Inputs<'_>) -> Vec<Warning> {
+        let others =
+            inputs.afoot.columns.iter().filter(|(s, _)| !self.shadows.contains_key(&s.column));
+        let words = others.map(|(shadow, swapped)| Warning {
+            address: Some(shadow.column.clone()),
+            text: if *swapped {
+                "its old column is kept for the way back, and costs every write: `reconcile contract` drops it"
+            } else {
+                "an online change of it is half done, and this model does not want it: `reconcile abort` gives it up"
+            }
+            .to_owned(),
+        });
+        words.collect()
+    }
+
     /// The live objects that have twins: what becomes of them is part of the change itself.
     pub(crate) fn twinned(&mut self, cx: &Cx<'_>) -> BTreeSet<Address> {
         let mut out = BTreeSet::new();

@@ -95,6 +95,7 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
         needs: Vec::new(),
         twinned,
     };
+    planner.out.warnings.extend(online.waiting(inputs));
     planner.out.refusals.extend(online.refusals);
     planner.out.warnings.extend(online.warnings);
     planner.run();

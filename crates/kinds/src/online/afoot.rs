@@ -1,14 +1,16 @@
 //! What online changes have made and not yet taken away, apart from everything else.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use reconcile_catalog::{Address, AddressMap, Catalog};
+use reconcile_catalog::{Address, AddressMap, Catalog, Object};
 
 use reconcile_sql::QName;
 
 use super::{Shadow, id_of};
 use crate::column::Column;
 use crate::function::Function;
+use crate::grant::Grants;
 
 /// What online changes have made so far, and is no part of any model.
 #[derive(Clone, Debug, Default)]
@@ -58,7 +60,7 @@ pub fn split(live: Catalog) -> (Catalog, Afoot) {
         let mine = is_ours(&object.address, &live, &ids, &mut ours);
         let side = if mine { &mut afoot } else { &mut base };
         // Addresses are unique in the catalog that they come from.
-        let _ = side.insert(object.clone());
+        let _ = side.insert(without_ours(object, &ids));
     }
     let swapped = |shadow: &Shadow| {
         afoot.objects().any(|o| {
@@ -72,6 +74,19 @@ pub fn split(live: Catalog) -> (Catalog, Afoot) {
     });
     let columns = columns.collect();
     (base, Afoot { catalog: afoot, columns })
+}
+
+/// An object without what it says about our columns: a table's privileges name columns.
+fn without_ours(object: &Object, ids: &BTreeSet<String>) -> Object {
+    let mut object = object.clone();
+    if let Some(grants) = object.get::<Grants>() {
+        let ours = |column: &Option<String>| {
+            column.as_deref().and_then(id_of).is_some_and(|id| ids.contains(id))
+        };
+        let items = grants.items.iter().filter(|item| !ours(&item.column)).cloned().collect();
+        object.definition = Arc::new(Grants { items, owner_has_all: grants.owner_has_all });
+    }
+    object
 }
 
 /// Whether an object, or one that it belongs to, has a name of ours.

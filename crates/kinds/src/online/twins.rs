@@ -3,6 +3,7 @@
 use reconcile_catalog::{Address, Object, Renames};
 
 use super::{Shadow, Twin};
+use crate::constraint::table_of;
 use crate::step::Refusal;
 use crate::{Cx, kind};
 
@@ -24,7 +25,10 @@ impl<'a> Doubling<'a> {
         let to = [(shadow.column.clone(), shadow.address.name().to_owned())];
         let doubling = Doubling { shadow, renames: Renames::new(cx.live, &to, Vec::new()) };
         let mut out = Vec::new();
-        for object in cx.live.dependents(&shadow.column) {
+        // What belongs to the table as a whole may be about the column too: its privileges.
+        let table = table_of(&shadow.column);
+        let belongs = cx.live.children(&table).filter(|o| o.address.target().as_ref() == Some(&table));
+        for object in cx.live.dependents(&shadow.column).chain(belongs) {
             if cx.fates.gone.contains(&object.address) {
                 continue;
             }
