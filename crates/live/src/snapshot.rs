@@ -158,7 +158,9 @@ impl SavedSnapshot {
             return Err(SnapshotError::Damaged(message));
         }
         let version = server_version_num;
-        Ok(Self { database, snapshot: Snapshot {
+        Ok(Self {
+            database,
+            snapshot: Snapshot {
                 catalog,
                 afoot: Afoot::default(),
                 facts,

@@ -106,8 +106,11 @@ impl Disturbances {
                 Change::Alter { live, .. } if planner.twinned.contains(live) => {}
                 Change::Alter { desired, live, properties } => {
                     // Its comment and its privileges belong to the column that it was.
-                    if let Some(object) =
-                        planner.inputs.live.get(live).filter(|_| planner.cx.online.contains_key(live))
+                    if let Some(object) = planner
+                        .inputs
+                        .live
+                        .get(live)
+                        .filter(|_| planner.cx.online.contains_key(live))
                     {
                         out.carry(planner, object, desired);
                     }
@@ -201,6 +204,7 @@ impl Disturbances {
             }
             if planner.twinned.contains(&object.address) {
                 planner.out.touched.insert(object.address.clone());
+                self.carry(planner, object, origin);
                 continue;
             }
             // What goes in the same plan, itself or with what it is part of, only goes first.

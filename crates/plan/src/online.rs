@@ -23,6 +23,15 @@ pub enum Strategy {
     Online,
 }
 
+/// Whether an object is about several columns that are changed online.
+fn shared(address: &Address, cx: &Cx<'_>) -> bool {
+    let object = cx.live.get(address);
+    let columns = |o: &reconcile_catalog::Object| {
+        o.depends_on.iter().filter(|a| cx.online.contains_key(*a)).count()
+    };
+    object.is_some_and(|o| columns(o) > 1)
+}
+
 /// The columns that are changed online.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Online {
@@ -56,7 +65,8 @@ impl Online {
                     out.shadows.insert(live.clone(), shadow);
                 }
                 (Strategy::Auto, Err(refusal)) if !afoot => {
-                    out.warnings.push(Warning { address: Some(live.clone()), text: refusal.reason });
+                    out.warnings
+                        .push(Warning { address: Some(live.clone()), text: refusal.reason });
                 }
                 (_, Err(refusal)) => out.refusals.push(refusal),
             }
@@ -85,7 +95,18 @@ impl Online {
         let mut out = BTreeSet::new();
         for shadow in self.shadows.values() {
             match Doubling::twins(shadow, cx) {
-                Ok(twins) => out.extend(twins.into_iter().map(|(address, _)| address)),
+                Ok(twins) => {
+                    for (address, _) in twins {
+                        if shared(&address, cx) {
+                            let reason = format!(
+                                "it cannot be changed online together with another column that {address} is about; \
+                                 change one after the other"
+                            );
+                            self.refusals.push(Refusal::new(&shadow.column, reason));
+                        }
+                        out.insert(address);
+                    }
+                }
                 Err(refusal) => self.refusals.push(refusal),
             }
         }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object, PropertyChange, Value};
 use reconcile_diff::{Change, Difference};
-use reconcile_kinds::online::Afoot;
+use reconcile_kinds::online::{Afoot, Shadow};
 use reconcile_kinds::{Alteration, Cx, Facts, Fates, How, Kind, Refusal, Replacement, kind};
 use reconcile_sql::{QName, ServerVersion};
 
@@ -314,6 +314,9 @@ impl Planner<'_> {
                     let alteration = Alteration { live: there, desired: &wanted, properties };
                     let stages = kind.alter(&alteration, &cx);
                     self.add(desired, Verb::Alter, stages);
+                    if let Some(shadow) = cx.online.get(live) {
+                        self.take_places(shadow, desired);
+                    }
                 }
                 if desired.name() != live.name() && desired.target().is_none() {
                     match kind.rename(there, desired.name(), &cx) {
@@ -321,6 +324,17 @@ impl Planner<'_> {
                         Err(refusal) => self.out.refusals.push(refusal),
                     }
                 }
+            }
+        }
+    }
+
+    /// The twins take the places of what a column's change disturbs, in the step that ends it.
+    fn take_places(&mut self, shadow: &Shadow, desired: &Address) {
+        let Some(last) = self.graph.last(desired, Verb::Alter) else { return };
+        for object in self.inputs.live.dependents(&shadow.column) {
+            if self.twinned.contains(&object.address) {
+                let wanted = self.inputs.difference.matched.desired_of(&object.address);
+                self.graph.also(wanted.unwrap_or(&object.address), Verb::Alter, last);
             }
         }
     }

@@ -21,7 +21,11 @@ impl Default for Limits {
     /// 200 ms is 2 to 4 times the transactions of a busy application; see `LOCK … NOWAIT` in the
     /// README for why less does not win a lock.
     fn default() -> Self {
-        Self { lock_timeout: Duration::from_millis(200), max_stall: Duration::from_secs(5), max_rewrite: Duration::from_millis(200) }
+        Self {
+            lock_timeout: Duration::from_millis(200),
+            max_stall: Duration::from_secs(5),
+            max_rewrite: Duration::from_millis(200),
+        }
     }
 }
 

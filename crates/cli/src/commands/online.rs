@@ -109,7 +109,8 @@ async fn run(
         output.result(&nothing(end, &derived))?;
         return Ok(Exit::Done);
     }
-    let from = [format!("what is there, without what the online change made (`{}`)", end.command())];
+    let from =
+        [format!("what is there, without what the online change made (`{}`)", end.command())];
     let nothing = derive::Names::new();
     let of = derive::preview(&opened.label, &from, &nothing, &derived);
     output.result(&preview(&of, output.style))?;
@@ -144,8 +145,13 @@ async fn run(
 }
 
 fn nothing(end: End, derived: &Derived) -> String {
-    let others: Vec<String> =
-        derived.snapshot.afoot.columns.iter().map(|(shadow, _)| shadow.column.to_string()).collect();
+    let others: Vec<String> = derived
+        .snapshot
+        .afoot
+        .columns
+        .iter()
+        .map(|(shadow, _)| shadow.column.to_string())
+        .collect();
     let why = match (others.is_empty(), end) {
         (true, _) => "no online change is afoot".to_owned(),
         (false, End::Contract) => format!(
@@ -207,9 +213,9 @@ fn unused(column: &Address, live: &Catalog, gone: &[Address]) -> Vec<Address> {
     let Some(column) = live.get(column) else { return Vec::new() };
     let types = column.depends_on.iter().filter(|a| {
         live.get(a).is_some_and(|o| o.definition.is_type())
-            && live.dependents(a).all(|user| {
-                gone.contains(&user.address) || user.parent.as_ref() == Some(a)
-            })
+            && live
+                .dependents(a)
+                .all(|user| gone.contains(&user.address) || user.parent.as_ref() == Some(a))
     });
     types.cloned().collect()
 }

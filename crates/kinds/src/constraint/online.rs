@@ -48,14 +48,18 @@ pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Res
                 let build = new.build_index(second).ok_or_else(|| {
                     Refusal::new(&object.address, "its index cannot be built beside writers")
                 })?;
-                let actions = build.actions.into_iter().map(|a| Action { address: index.clone(), ..a });
+                let actions =
+                    build.actions.into_iter().map(|a| Action { address: index.clone(), ..a });
                 twin.prepare.push(Stage { place: build.place, actions: actions.collect() });
             }
             twin.before.push(old.drop(first));
             twin.after.push(Target { address: &object.address, ..new }.add_using_index(second));
         }
         Rule::Other { .. } => {
-            return Err(Refusal::new(&object.address, "an exclusion constraint cannot be built beside writers"));
+            return Err(Refusal::new(
+                &object.address,
+                "an exclusion constraint cannot be built beside writers",
+            ));
         }
     }
     Ok(twin)

@@ -6,8 +6,8 @@ use reconcile_catalog::{Address, Definition, Object};
 use reconcile_sql::{QName, ServerVersion};
 
 use super::{Function, NAME, read};
-use crate::read::{ReadError, Reader, Row};
 use crate::online::is_ours;
+use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::{Cx, Disturbance, How, Kind, Reaction};
 

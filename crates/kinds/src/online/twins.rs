@@ -27,7 +27,8 @@ impl<'a> Doubling<'a> {
         let mut out = Vec::new();
         // What belongs to the table as a whole may be about the column too: its privileges.
         let table = table_of(&shadow.column);
-        let belongs = cx.live.children(&table).filter(|o| o.address.target().as_ref() == Some(&table));
+        let belongs =
+            cx.live.children(&table).filter(|o| o.address.target().as_ref() == Some(&table));
         for object in cx.live.dependents(&shadow.column).chain(belongs) {
             if cx.fates.gone.contains(&object.address) {
                 continue;

@@ -47,7 +47,12 @@ impl Applying<'_> {
         failpoint::reach(&format!("batch.{number}.before"));
         for step in &batch.steps {
             let Some(pieces) = &step.pieces else { continue };
-            let running = self.job.journal.step_is(self.run, step.number, "running", Some("clock_timestamp()"));
+            let running = self.job.journal.step_is(
+                self.run,
+                step.number,
+                "running",
+                Some("clock_timestamp()"),
+            );
             self.small(vec![self.unchanged(), running]).await?;
             for _ in 0..REWRITES {
                 let file = self.file(pieces).await?;
@@ -113,7 +118,12 @@ impl Applying<'_> {
             }
             if looked.elapsed() >= LOOK {
                 looked = Instant::now();
-                self.watch.event(Event::Pieces { step, done, of: all, left: left(began, done - first, all - done) });
+                self.watch.event(Event::Pieces {
+                    step,
+                    done,
+                    of: all,
+                    left: left(began, done - first, all - done),
+                });
                 if self.job.settings.throttle {
                     self.followers().await?;
                 }
@@ -132,9 +142,11 @@ impl Applying<'_> {
         to: u64,
         all: u64,
     ) -> Result<(), Option<Cause>> {
+        let column = step.pieces.as_ref().map_or("", |pieces| pieces.note.as_str());
         let update = format!("{} AND ctid >= '({from},0)' AND ctid < '({to},0)'", step.sql);
         let note = self.job.journal.pieces_are(self.run, step.number, &file.name, to, all);
-        let sql = message::piece(self.session.preamble(), LONGEST, [self.lease.check(), update, note]);
+        let statements = [self.lease.check(), update, note];
+        let sql = message::piece(self.session.preamble(), LONGEST, column, statements);
         let sent = interrupt::send(self.session, &sql.sql(), &mut self.interrupt).await;
         let server = match sent {
             Ok(_) => return Ok(()),

@@ -72,7 +72,9 @@ impl Journal {
     pub async fn open(&self, session: &mut Session) -> Result<(), JournalError> {
         let sql = match self.readiness(session).await? {
             Readiness::CanBeMade { namespace } => self.create_tables(namespace),
-            Readiness::There if self.check_version(session).await? < VERSION => self.migrate_tables(),
+            Readiness::There if self.check_version(session).await? < VERSION => {
+                self.migrate_tables()
+            }
             Readiness::There => return Ok(()),
         };
         if let Err(error) = session.send(&sql).await {

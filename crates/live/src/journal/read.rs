@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use reconcile_sql::quote_literal;
 use reconcile_catalog::Address;
+use reconcile_sql::quote_literal;
 use serde::Serialize;
 
 use super::saved::Cells;

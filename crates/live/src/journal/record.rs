@@ -159,7 +159,14 @@ impl Journal {
     }
 
     /// Notes how far a step is that is done in pieces; `of` tells whose pieces they are.
-    pub(crate) fn pieces_are(&self, run: i64, step: usize, of: &str, done: u64, all: u64) -> String {
+    pub(crate) fn pieces_are(
+        &self,
+        run: i64,
+        step: usize,
+        of: &str,
+        done: u64,
+        all: u64,
+    ) -> String {
         Query::update()
             .table(self.table("step"))
             .value("pieces_of", text(of))

@@ -26,7 +26,8 @@ impl Carry {
     pub(super) fn new(column: &str, from: &SqlType, to: &SqlType, cx: &Cx<'_>) -> Self {
         let name = quote_ident(column);
         let row = format!("NEW.{name}");
-        let value = |operand: &str| using_of(operand, from, to).unwrap_or_else(|| operand.to_owned());
+        let value =
+            |operand: &str| using_of(operand, from, to).unwrap_or_else(|| operand.to_owned());
         let comparable = match to {
             _ if !to.is_textual() => format!("({})::{to}", value(&name)),
             _ if to.name == "char" || to.name == "bpchar" => format!("({name}::text)::bpchar"),
@@ -45,8 +46,8 @@ impl Carry {
 
     /// The function of the trigger. `mark` is a comment in it.
     ///
-    /// Under the setting `reconcile.backfill` an update changes nothing but the second column, whatever the
-    /// triggers before it did: they have seen a write that nobody made.
+    /// While the setting `reconcile.backfill` names the second column, an update changes nothing else,
+    /// whatever the triggers before it did: they have seen a write that nobody made.
     pub(super) fn function(&self, name: &QName, shadow: &Shadow, mark: &str) -> String {
         let second = quote_ident(shadow.address.name());
         let assign = if self.may_fail {
@@ -62,8 +63,9 @@ impl Carry {
         };
         let mark = if mark.is_empty() { String::new() } else { format!("  {mark}\n") };
         let body = format!(
-            "\nBEGIN\n{mark}  IF TG_OP = 'UPDATE' AND current_setting('reconcile.backfill', true) = 'on' THEN\n    \
-             NEW := OLD;\n  END IF;\n{assign}  RETURN NEW;\nEND\n"
+            "\nBEGIN\n{mark}  IF TG_OP = 'UPDATE' AND current_setting('reconcile.backfill', true) = {} THEN\n    \
+             NEW := OLD;\n  END IF;\n{assign}  RETURN NEW;\nEND\n",
+            quote_literal(shadow.address.name())
         );
         format!(
             "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS {}",
@@ -80,10 +82,7 @@ fn guarded(operand: &str, from: &SqlType, to: &SqlType, cx: &Cx<'_>) -> Option<S
     if let Some(labels) = labels(to, cx) {
         let labels: Vec<String> = labels.iter().map(|l| quote_literal(l)).collect();
         let text = format!("{operand}::text");
-        return Some(format!(
-            "CASE WHEN {text} IN ({}) THEN {text}::{to} END",
-            labels.join(", ")
-        ));
+        return Some(format!("CASE WHEN {text} IN ({}) THEN {text}::{to} END", labels.join(", ")));
     }
     let (low, high) = match (to.is_built_in(), to.name.as_str()) {
         (true, "smallint") => ("-32768", "32767"),
@@ -122,6 +121,7 @@ fn is_total(from: &SqlType, to: &SqlType, cx: &Cx<'_>) -> bool {
 fn labels<'c>(ty: &SqlType, cx: &Cx<'c>) -> Option<&'c [String]> {
     let namespace = ty.namespace.as_deref()?;
     let address = EnumType::address(&QName::new(namespace, &ty.name));
-    let found = cx.live.definition::<EnumType>(&address).or_else(|| cx.desired.definition(&address));
+    let found =
+        cx.live.definition::<EnumType>(&address).or_else(|| cx.desired.definition(&address));
     found.map(|e| e.labels.as_slice())
 }

@@ -116,12 +116,7 @@ impl Steps<'_> {
             Sql::alter_table(&self.table, clause),
         )
         .locking(self.table.clone(), LockLevel::AccessExclusive);
-        add.preflights.extend(data::unfit(
-            self.address,
-            &self.live.ty,
-            &self.desired.ty,
-            self.cx,
-        ));
+        add.preflights.extend(data::unfit(self.address, &self.live.ty, &self.desired.ty, self.cx));
         let mut actions = vec![add];
         actions.extend(settings(&shadow.address, &self.table, second));
         let function = self.function(shadow);
@@ -165,13 +160,21 @@ impl Steps<'_> {
             .locking(self.table.clone(), LockLevel::RowExclusive)
             .working(Work::Pieces(self.table.clone()));
         Stage::outside(Action {
-            pieces: Some(Pieces { relation: self.table.clone(), note: shadow.address.name().to_owned() }),
+            pieces: Some(Pieces {
+                relation: self.table.clone(),
+                note: shadow.address.name().to_owned(),
+            }),
             ..action
         })
     }
 
     /// From 18 on a NOT NULL that is not proven yet is there as well.
-    fn without_nulls(&self, shadow: &Shadow, second: &Column, there: Option<&Column>) -> Vec<Stage> {
+    fn without_nulls(
+        &self,
+        shadow: &Shadow,
+        second: &Column,
+        there: Option<&Column>,
+    ) -> Vec<Stage> {
         let proof = shadow.twin(&format!("{}_proof", self.address.name()));
         let nulls = Nulls::of(&shadow.address, self.cx).filled().proven_by(proof);
         let Some(there) = there.filter(|there| !there.nullable) else {
@@ -190,7 +193,8 @@ impl Steps<'_> {
         let mut stages = Vec::new();
         if there.is_none() {
             let second = quote_ident(shadow.address.name());
-            let clause = format!("ADD CONSTRAINT {sql} CHECK (NOT ({})) NOT VALID", forth.differs(&second));
+            let clause =
+                format!("ADD CONSTRAINT {sql} CHECK (NOT ({})) NOT VALID", forth.differs(&second));
             let summary = format!("demand that both columns of {} agree", self.address.short());
             let add = Action::new(&shadow.address, summary, Sql::alter_table(&self.table, clause));
             stages.push(Stage::transaction(vec![
@@ -200,7 +204,8 @@ impl Steps<'_> {
         if there.is_none_or(|c| !c.validated) {
             let clause = format!("VALIDATE CONSTRAINT {sql}");
             let summary = format!("prove that every row of {} agrees", self.table.name);
-            let prove = Action::new(&shadow.address, summary, Sql::alter_table(&self.table, clause));
+            let prove =
+                Action::new(&shadow.address, summary, Sql::alter_table(&self.table, clause));
             stages.push(Stage::transaction(vec![
                 prove
                     .locking(self.table.clone(), LockLevel::ShareUpdateExclusive)
@@ -222,8 +227,12 @@ impl Steps<'_> {
         let same = format!("DROP CONSTRAINT {}", quote_ident(&self.same(shadow)));
         let summary = "drop the proof, which the change of names needs no more".to_owned();
         actions.push(
-            Action::new(self.address, summary, Sql::Statement(format!("ALTER TABLE {} {same}", self.table)))
-                .locking(self.table.clone(), LockLevel::AccessExclusive),
+            Action::new(
+                self.address,
+                summary,
+                Sql::Statement(format!("ALTER TABLE {} {same}", self.table)),
+            )
+            .locking(self.table.clone(), LockLevel::AccessExclusive),
         );
         let rename = |from: &str, to: &str, summary: String| {
             let sql = format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", self.table);
@@ -237,7 +246,11 @@ impl Steps<'_> {
             &first,
             format!("change {name} from {} to {}", self.live.ty, self.desired.ty),
         ));
-        actions.push(rename(&spare, &second, format!("keep the old column of {name} for the way back")));
+        actions.push(rename(
+            &spare,
+            &second,
+            format!("keep the old column of {name} for the way back"),
+        ));
         let mut release = Vec::new();
         if !self.live.nullable {
             release.push("DROP NOT NULL");
@@ -272,7 +285,8 @@ impl Steps<'_> {
             return None;
         }
         let usual = NotNull::usual(self.address);
-        let wanted = self.desired.not_null.as_ref().or(self.live.not_null.as_ref()).unwrap_or(&usual);
+        let wanted =
+            self.desired.not_null.as_ref().or(self.live.not_null.as_ref()).unwrap_or(&usual);
         let from = quote_ident(&shadow.twin(&NotNull::usual_name(self.address)));
         let to = quote_ident(&wanted.name.value);
         let sql = format!("ALTER TABLE {} RENAME CONSTRAINT {from} TO {to}", self.table);

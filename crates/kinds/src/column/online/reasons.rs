@@ -3,9 +3,9 @@
 use reconcile_catalog::Address;
 use reconcile_sql::lex::significant;
 
-use super::super::steps::{convert, heirs};
-use super::super::casts::Conversion;
 use super::super::Column;
+use super::super::casts::Conversion;
+use super::super::steps::{convert, heirs};
 use super::column;
 use crate::constraint::{Constraint, Rule, table_of};
 use crate::enum_type::EnumType;
@@ -35,7 +35,9 @@ pub(in super::super) fn shadow(
     let address = &change.live.address;
     let shadow = Shadow::of(address);
     Some(match reason(change, live, desired, &shadow, cx) {
-        Some(reason) => Err(Refusal::new(address, format!("it cannot be changed online: {reason}"))),
+        Some(reason) => {
+            Err(Refusal::new(address, format!("it cannot be changed online: {reason}")))
+        }
         None => Ok(shadow),
     })
 }
@@ -56,7 +58,10 @@ fn reason(
     if kept.partition_key.is_some() || inheritance::of(&table, cx.live).is_some() {
         return Some("the table is partitioned or inherits; that is not supported yet".to_owned());
     }
-    if live.inherited || !heirs(address, cx).is_empty() || cx.live.dependents(&table).any(|o| o.get::<inheritance::Inheritance>().is_some()) {
+    if live.inherited
+        || !heirs(address, cx).is_empty()
+        || cx.live.dependents(&table).any(|o| o.get::<inheritance::Inheritance>().is_some())
+    {
         return Some("other tables inherit it; that is not supported yet".to_owned());
     }
     if live.generated.is_some() || desired.generated.is_some() {
@@ -82,11 +87,15 @@ fn reason(
         }
     }
     let moment = |n: &str| n.starts_with("time");
-    if moment(&live.ty.name) != moment(&desired.ty.name) || (live.ty.name != desired.ty.name && moment(&live.ty.name)) {
+    if moment(&live.ty.name) != moment(&desired.ty.name)
+        || (live.ty.name != desired.ty.name && moment(&live.ty.name))
+    {
         return Some("what a time means depends on the session's time zone".to_owned());
     }
     if cx.facts.published.contains(&relation(address)) {
-        return Some("the table is published, and its subscribers do not know the second column".to_owned());
+        return Some(
+            "the table is published, and its subscribers do not know the second column".to_owned(),
+        );
     }
     keys(address, cx).or_else(|| triggers(&table, shadow, cx))
 }
@@ -125,7 +134,10 @@ fn triggers(table: &Address, shadow: &Shadow, cx: &Cx<'_>) -> Option<String> {
             || head.last().is_some_and(|w| w == "update");
         let before = head.iter().any(|w| w == "before");
         if before && object.address.name() > shadow.trigger().as_str() {
-            return Some(format!("{name} fires after ours, since its name sorts behind {}", shadow.trigger()));
+            return Some(format!(
+                "{name} fires after ours, since its name sorts behind {}",
+                shadow.trigger()
+            ));
         }
         if on_update && !before {
             return Some(format!("{name} would fire for every row that is carried over"));

@@ -22,7 +22,8 @@ pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Res
     let there = cx.afoot.definition::<Index>(address);
     if there.is_none_or(|there| !there.valid) {
         if there.is_some() {
-            let summary = format!("drop the unfinished index {} of an earlier attempt", address.name());
+            let summary =
+                format!("drop the unfinished index {} of an earlier attempt", address.name());
             twin.prepare.push(drop_beside(address, &qualified(address), summary));
         }
         let on = relation(address);

@@ -72,7 +72,8 @@ pub(super) fn create(address: &Address, index: &Index, how: How, cx: &Cx<'_>) ->
     if parts_follow {
         // Each part is made again itself, with its own name and settings.
         let mut stages = making.stages(Manner::Only);
-        stages.push(Stage::transaction(roles(address, cx.live.definition(address).or(Some(index)))));
+        stages
+            .push(Stage::transaction(roles(address, cx.live.definition(address).or(Some(index)))));
         return stages;
     }
     if how == How::Within || is_short(address, index, cx) {
