@@ -28,6 +28,31 @@ enum Blow {
     Cut,
 }
 
+/// How a column's type is changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    /// At once.
+    Direct,
+    /// On a second column, which `contract` ends.
+    Online,
+}
+
+impl Way {
+    fn apply(self, model: &str) -> Vec<&str> {
+        let how = match self {
+            Self::Direct => &["--strategy", "direct"][..],
+            Self::Online => &["--strategy", "online", "--throttle", "off"],
+        };
+        [&["apply", "--yes"][..], how, &[model]].concat()
+    }
+
+    async fn end(self, url: &str) {
+        if self == Self::Online {
+            on(url, &["contract", "--yes"]).await.expect(DONE);
+        }
+    }
+}
+
 /// What an undisturbed apply leads to.
 #[derive(Debug)]
 struct Undisturbed {
@@ -40,13 +65,14 @@ struct Undisturbed {
     queries: Vec<String>,
 }
 
-async fn undisturbed(major: u32, case: Case) -> Undisturbed {
+async fn undisturbed(major: u32, case: Case, way: Way) -> Undisturbed {
     let database = case.database(major).await;
     let columns = rows::columns(&database).await;
     let before = dump::definitions(&database).await;
     let proxy = Proxy::start(&database).await;
-    on(proxy.url(), &["apply", "--yes", &case.model()]).await.expect(DONE);
+    on(proxy.url(), &way.apply(&case.model())).await.expect(DONE);
     let queries = proxy.queries();
+    way.end(&database.url()).await;
     let first = queries.iter().position(|query| query.contains("pg_try_advisory_lock"));
     let after = dump::definitions(&database).await;
     let rows = rows::rows(&database, &columns).await;
@@ -81,12 +107,12 @@ impl Undisturbed {
 /// Starts an apply and disturbs it at a boundary.
 async fn disturb(
     database: &Database,
-    model: &str,
+    words: &[&str],
     boundary: (usize, When),
     blow: Blow,
 ) -> Option<i32> {
     let proxy = Proxy::start(database).await;
-    let mut command = program(&["--live", proxy.url(), "apply", "--yes", model]);
+    let mut command = program(&[&["--live", proxy.url()], words].concat());
     command.stdout(Stdio::null()).stderr(Stdio::null());
     let child = Arc::new(Mutex::new(command.spawn().expect("the program starts")));
     let victim = Arc::clone(&child);
@@ -105,9 +131,10 @@ async fn disturb(
 }
 
 /// The second apply finishes the work; nothing tells that there was a first.
-async fn finishes(database: &Database, case: Case, expected: &Undisturbed, what: &str) {
+async fn finishes(database: &Database, case: Case, way: Way, expected: &Undisturbed, what: &str) {
     let url = database.url();
-    let again = on(&url, &["apply", "--yes", &case.model()]).await.expect(DONE);
+    let again = on(&url, &way.apply(&case.model())).await.expect(DONE);
+    way.end(&url).await;
     let after = dump::definitions(database).await;
     let difference = || dump::difference(&expected.after, &after);
     assert!(after == expected.after, "{what}:\n{}\n{again:?}", difference());
@@ -124,6 +151,8 @@ async fn finishes(database: &Database, case: Case, expected: &Undisturbed, what:
     let status = on(&url, &["status", "--format", "json"]).await.expect(DONE);
     let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
     let runs = status["runs"].as_array().expect("status lists runs");
+    // The end of an online change is a run of its own.
+    let runs = &runs[usize::from(way == Way::Online).min(runs.len())..];
     let states: Vec<&str> = runs.iter().filter_map(|run| run["state"].as_str()).collect();
     assert_eq!(states.first(), Some(&"done"), "{what}: {states:?}");
     assert!(states[1..].iter().all(|state| *state == "stopped"), "{what}: {states:?}");
@@ -141,13 +170,13 @@ async fn goes_back(database: &Database, expected: &Undisturbed, what: &str) {
     assert!(plain(&restored) == plain(&expected.before), "{what}:\n{}\n{back:?}", difference());
 }
 
-async fn disturbed_everywhere(blow: Blow, cases: &[Case]) {
+async fn disturbed_everywhere(blow: Blow, cases: &[Case], way: Way) {
     for major in majors() {
         for &case in cases {
-            let expected = Arc::new(undisturbed(major, case).await);
+            let expected = Arc::new(undisturbed(major, case, way).await);
             let boundaries = expected.boundaries();
             assert!(boundaries.len() > 10, "{boundaries:?}");
-            let at = |boundary| disturbed(major, case, blow, boundary, Arc::clone(&expected));
+            let at = |boundary| disturbed(major, case, way, blow, boundary, Arc::clone(&expected));
             common::all(boundaries.into_iter().map(at)).await;
         }
     }
@@ -156,32 +185,38 @@ async fn disturbed_everywhere(blow: Blow, cases: &[Case]) {
 async fn disturbed(
     major: u32,
     case: Case,
+    way: Way,
     blow: Blow,
     boundary: (usize, When),
     expected: Arc<Undisturbed>,
 ) {
     let what = format!("{} on {major}, {blow:?} at {boundary:?}", case.name);
     let database = case.database(major).await;
-    let status = disturb(&database, &case.model(), boundary, blow).await;
+    let status = disturb(&database, &way.apply(&case.model()), boundary, blow).await;
     match blow {
         Blow::Kill => assert_eq!(status, None, "{what}: it was not killed"),
         Blow::Cut => assert!(matches!(status, Some(0 | 1 | 3 | 4)), "{what}: {status:?}"),
     }
-    finishes(&database, case, &expected, &what).await;
-    if matches!(boundary.1, When::After) && expected.has_steps(boundary.0) {
+    finishes(&database, case, way, &expected, &what).await;
+    if way == Way::Direct && matches!(boundary.1, When::After) && expected.has_steps(boundary.0) {
         goes_back(&database, &expected, &what).await;
     }
 }
 
 #[tokio::test]
 async fn killed_at_every_boundary() {
-    disturbed_everywhere(Blow::Kill, CASES).await;
+    disturbed_everywhere(Blow::Kill, CASES, Way::Direct).await;
+}
+
+#[tokio::test]
+async fn killed_at_every_boundary_of_an_online_change() {
+    disturbed_everywhere(Blow::Kill, &CASES[2..], Way::Online).await;
 }
 
 #[tokio::test]
 async fn cut_off_at_every_boundary() {
     // The server sees the same as when the program is killed; the program has to find out.
-    disturbed_everywhere(Blow::Cut, &CASES[1..2]).await;
+    disturbed_everywhere(Blow::Cut, &CASES[1..2], Way::Direct).await;
 }
 
 /// Waits until somebody waits for a lock of a session; the one who waits.
@@ -204,7 +239,7 @@ async fn waiting(watcher: &mut sqlx::PgConnection, holder: &str) -> String {
 async fn its_backend_is_terminated_half_way() {
     for major in majors() {
         let case = CASES[0];
-        let expected = undisturbed(major, case).await;
+        let expected = undisturbed(major, case, Way::Direct).await;
         let database = case.database(major).await;
         // The second transaction needs this relation, the first does not: it is done by then.
         let mut holder = database.connect().await;
@@ -225,7 +260,7 @@ async fn its_backend_is_terminated_half_way() {
             let done = format!("SELECT count(*)::text FROM {JOURNAL}.step WHERE state = 'done'");
             assert_eq!(scalar(&mut connection, &done).await, "1");
         }
-        finishes(&database, case, &expected, "its backend was terminated").await;
+        finishes(&database, case, Way::Direct, &expected, "its backend was terminated").await;
         goes_back(&database, &expected, "its backend was terminated").await;
     }
 }

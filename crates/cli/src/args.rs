@@ -12,7 +12,8 @@ use crate::duration;
 ///
 /// `plan` shows what would be done, `apply` does it, `check` tells whether the database is as the
 /// model says, `gate` whether the application may start on it now, `status` shows what was applied,
-/// and `rollback` undoes the last apply.
+/// and `rollback` undoes the last apply. An online change of a column's type ends with `contract`, or
+/// with `abort`.
 #[derive(Debug, Parser)]
 #[command(name = "reconcile", version, max_term_width = 100, after_help = crate::exit::HELP, propagate_version = true)]
 pub(crate) struct Cli {
@@ -31,6 +32,8 @@ pub(crate) enum Command {
     Gate(commands::gate::Gate),
     Status(commands::status::Status),
     Rollback(commands::rollback::Rollback),
+    Contract(commands::online::Contract),
+    Abort(commands::online::Abort),
     Schema(commands::schema::Schema),
     Completions(commands::completions::Completions),
 }
@@ -131,12 +134,28 @@ pub(crate) struct ModelPaths {
     pub(crate) prune: bool,
 }
 
+/// How a change that rewrites a table is carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StrategyArg {
+    /// At once if it is short, online if it is not
+    Auto,
+    /// At once, under one lock
+    Direct,
+    /// On a second column beside readers and writers
+    Online,
+}
+
 /// What is approved, and how long anybody may be kept waiting.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Approvals {
-    /// The longest that a step may keep anybody waiting, as estimated from sizes
-    #[arg(long, value_name = "DURATION", default_value = "5s", value_parser = duration::parse)]
-    pub(crate) max_stall: Duration,
+    /// The longest that a step may keep anybody waiting, as estimated from sizes [default: 5s, and
+    /// 200ms for a rewrite that can be done online]
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub(crate) max_stall: Option<Duration>,
+
+    /// How a change of type that rewrites its table is carried out
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = StrategyArg::Auto)]
+    pub(crate) strategy: StrategyArg,
 
     /// Approves a longer stall for an object: an address such as table:public.messages, a glob, or `all`
     #[arg(long, value_name = "ADDRESS")]

@@ -5,10 +5,10 @@ use reconcile_live::derive::{DeriveError, DeriveOptions, Derived, Live, derive_w
 use reconcile_live::introspect::ReadOptions;
 use reconcile_live::journal::Journal;
 use reconcile_live::preflight::Found;
-use reconcile_plan::Limits;
+use reconcile_plan::{Limits, Strategy};
 use reconcile_report::{Preview, count};
 
-use crate::args::{Approvals, Global};
+use crate::args::{Approvals, Global, StrategyArg};
 use crate::failure::Failure;
 use crate::rehearsal;
 use crate::side::{Desired, Sides};
@@ -32,8 +32,17 @@ pub(crate) fn options(
         ..DeriveOptions::default()
     };
     if let Some(approvals) = approvals {
-        options.limits =
-            Limits { lock_timeout: approvals.lock_timeout, max_stall: approvals.max_stall };
+        let usual = Limits::default();
+        options.limits = Limits {
+            lock_timeout: approvals.lock_timeout,
+            max_stall: approvals.max_stall.unwrap_or(usual.max_stall),
+            max_rewrite: approvals.max_stall.unwrap_or(usual.max_rewrite),
+        };
+        options.strategy = match approvals.strategy {
+            StrategyArg::Auto => Strategy::Auto,
+            StrategyArg::Direct => Strategy::Direct,
+            StrategyArg::Online => Strategy::Online,
+        };
         options.approvals.stall.clone_from(&approvals.allow_stall);
         options.approvals.drop.clone_from(&approvals.allow_drop);
     }

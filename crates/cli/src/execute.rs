@@ -166,6 +166,8 @@ pub(crate) struct Change<'a> {
     pub(crate) wait: Duration,
     /// Guards that are lifted.
     pub(crate) lifted: Vec<String>,
+    /// Whether work in pieces leaves half of the time to others.
+    pub(crate) throttle: bool,
 }
 
 /// Does it.
@@ -176,7 +178,7 @@ pub(crate) async fn execute(
     output: &Output,
     interrupt: &Interrupt,
 ) -> Result<Applied, Failure> {
-    let Change { derived, mark, model_digest, stamp, undoes, wait, lifted } = change;
+    let Change { derived, mark, model_digest, stamp, undoes, wait, lifted, throttle } = change;
     let job = Job {
         plan: &derived.plan,
         live: &derived.snapshot.catalog,
@@ -187,7 +189,7 @@ pub(crate) async fn execute(
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         stamp,
         undoes,
-        settings: Settings { wait, lifted, ..Settings::default() },
+        settings: Settings { wait, lifted, throttle, ..Settings::default() },
     };
     let mut progress = Progress::new(output, &derived.plan);
     let result = apply(session, &job, &mut progress, &interrupt.raised()).await;

@@ -46,6 +46,13 @@ impl Watch for Progress<'_> {
                     duration(retry_in)
                 ));
             }
+            Event::Pieces { step, done, of, left } => self.output.progress(&format!(
+                "[{}/{}] {} % of the table's blocks, {done} of {of}; about {} left",
+                step.number,
+                self.steps,
+                done * 100 / of.max(1),
+                duration(left)
+            )),
             Event::StepDone { step } => self.output.done(&format!("{} done", self.step(step))),
             Event::BatchDone { lock_wait, hold, .. } => self.output.progress(&format!(
                 "committed; waited {} for locks and held them for {}",

@@ -104,6 +104,10 @@ async fn try_out(derived: &Derived, global: &Global) -> Verdict {
 }
 
 async fn attempt(derived: &Derived, global: &Global) -> Result<Verdict, String> {
+    if !derived.snapshot.afoot.is_empty() {
+        let why = "an online change is afoot, which the copy would lack".to_owned();
+        return Ok(Verdict::NotBuilt(vec![why]));
+    }
     let live = &derived.snapshot.catalog;
     let mut stage = Stage::start(derived.snapshot.version.major(), global).await?;
     let copied = copy_of(live, &derived.snapshot.facts)?;

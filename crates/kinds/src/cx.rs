@@ -6,6 +6,8 @@ use reconcile_catalog::{Address, Catalog, Renames, Retypes};
 use reconcile_sql::{QName, ServerVersion};
 use serde::{Deserialize, Serialize};
 
+use crate::online::Shadow;
+
 /// Both sides, and what is known of the plan so far.
 #[derive(Clone, Copy, Debug)]
 pub struct Cx<'a> {
@@ -23,6 +25,10 @@ pub struct Cx<'a> {
     pub fates: &'a Fates,
     /// What is known of the server beside its objects.
     pub facts: &'a Facts,
+    /// The columns that are changed beside readers and writers.
+    pub online: &'a BTreeMap<Address, Shadow>,
+    /// What such changes have made so far; no part of `live`.
+    pub afoot: &'a Catalog,
 }
 
 impl Cx<'_> {

@@ -8,6 +8,7 @@ use reconcile_sql::{QName, ServerVersion};
 use crate::Cx;
 use crate::gate::{Gap, GateCx, Probe};
 use crate::model::ModelPart;
+use crate::online::{Doubling, Shadow, Twin};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Stage};
 
@@ -133,6 +134,29 @@ pub trait Kind: Sync {
     /// The relations that are rewritten when these properties change.
     fn rewrites(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Vec<Address> {
         Vec::new()
+    }
+
+    /// How the change can be carried out beside readers and writers instead of rewriting; `None` for a
+    /// change that rewrites nothing.
+    ///
+    /// # Errors
+    /// If it cannot, with the reason.
+    fn online(&self, _change: &Alteration<'_>, _cx: &Cx<'_>) -> Option<Result<Shadow, Refusal>> {
+        None
+    }
+
+    /// The twin of an object that is about a column which is changed online; `None` if it reacts as it
+    /// does to any change of type.
+    ///
+    /// # Errors
+    /// If it stands in the way of such a change.
+    fn twin(
+        &self,
+        _object: &Object,
+        _doubling: &Doubling<'_>,
+        _cx: &Cx<'_>,
+    ) -> Result<Option<Twin>, Refusal> {
+        Ok(None)
     }
 
     /// Why an application that the model describes cannot run with this difference; `None` if it

@@ -23,6 +23,7 @@ mod kind;
 pub mod materialized_view;
 pub mod model;
 pub mod namespace;
+pub mod online;
 pub mod other;
 pub mod owned_by;
 pub mod owner;
@@ -46,6 +47,8 @@ pub use exchange::{Exchanged, exchange};
 pub use kind::{After, Alteration, Disturbance, How, Kind, Reaction, Replacement};
 pub use read::{ObjectId, ReadError, Reader, Row, dependencies};
 pub use registry::{KINDS, kind};
-pub use step::{Action, Guard, Place, Preflight, Proof, Refusal, RelationLock, Sql, Stage, Work};
+pub use step::{
+    Action, Guard, Pieces, Place, Preflight, Proof, Refusal, RelationLock, Sql, Stage, Work,
+};
 pub use storage::Settings;
 pub use table::{Refilling, refilling};

@@ -67,6 +67,17 @@ pub struct Action {
     pub proofs: Vec<Proof>,
     /// What a person should know.
     pub warnings: Vec<String>,
+    /// For an UPDATE of a whole table: that it is done in pieces.
+    pub pieces: Option<Pieces>,
+}
+
+/// An UPDATE that is done in pieces, each a short transaction.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Pieces {
+    /// The table.
+    pub relation: QName,
+    /// The column that is written: how far it is stands in the journal under this name.
+    pub note: String,
 }
 
 impl Action {
@@ -84,6 +95,7 @@ impl Action {
             guards: Vec::new(),
             proofs: Vec::new(),
             warnings: Vec::new(),
+            pieces: None,
         }
     }
 
@@ -145,6 +157,8 @@ pub enum Work {
     Build(QName),
     /// Computes the rows of a materialized view.
     Refresh(QName),
+    /// Writes all rows, a few at a time.
+    Pieces(QName),
     /// Writes all rows and all indexes anew.
     Rewrite(QName),
 }
@@ -154,7 +168,11 @@ impl Work {
     pub fn relation(&self) -> Option<&QName> {
         match self {
             Self::Catalog => None,
-            Self::Scan(r) | Self::Build(r) | Self::Refresh(r) | Self::Rewrite(r) => Some(r),
+            Self::Scan(r)
+            | Self::Build(r)
+            | Self::Refresh(r)
+            | Self::Pieces(r)
+            | Self::Rewrite(r) => Some(r),
         }
     }
 }

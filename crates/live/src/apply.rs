@@ -10,6 +10,7 @@ mod interrupt;
 mod lost;
 mod message;
 mod outside;
+mod pieces;
 mod stopped;
 mod wait;
 
@@ -40,12 +41,14 @@ pub struct Settings {
     pub lease_wait: Duration,
     /// The approvals that lift guards (`Guard::lifted_by`).
     pub lifted: Vec<String>,
+    /// Whether work in pieces leaves half of the time to others.
+    pub throttle: bool,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (wait, lease_wait) = (Duration::from_secs(60), Duration::from_secs(3));
-        Self { wait, lease_wait, lifted: Vec::new() }
+        Self { wait, lease_wait, lifted: Vec::new(), throttle: true }
     }
 }
 
@@ -198,6 +201,8 @@ impl Applying<'_> {
             let last = index + 1 == batches.len();
             if batch.transaction {
                 self.batch(index + 1, batch, last).await?;
+            } else if batch.steps.iter().any(|step| step.pieces.is_some()) {
+                self.pieces(index + 1, batch).await?;
             } else {
                 self.outside(index + 1, batch).await?;
             }

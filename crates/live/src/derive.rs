@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use reconcile_catalog::{Address, Catalog, Equivalences, Question, Renames, Scope};
 use reconcile_diff::{Change, Difference, compare};
 use reconcile_kinds::Facts;
-use reconcile_plan::{Approvals, Inputs, Limits, Plan, plan};
+use reconcile_plan::{Approvals, Inputs, Limits, Plan, Strategy, plan};
 use reconcile_sql::QName;
 
 use crate::ask::ask;
@@ -27,6 +27,8 @@ pub struct DeriveOptions {
     pub limits: Limits,
     /// What was approved.
     pub approvals: Approvals,
+    /// How changes that rewrite a table are carried out.
+    pub strategy: Strategy,
     /// Takes what stays unproven for different: a rollback puts back what was there, to the letter.
     pub exact: bool,
     /// Both sides have their texts as the server itself writes them: what differs by then is
@@ -145,6 +147,8 @@ pub async fn derive_with(
         facts: &snapshot.facts.renamed(&difference.renames),
         limits: options.limits,
         approvals: &options.approvals,
+        strategy: options.strategy,
+        afoot: &snapshot.afoot,
     });
     Ok(Derived { snapshot, desired, difference, plan })
 }

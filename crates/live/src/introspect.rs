@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use reconcile_catalog::Catalog;
+use reconcile_kinds::online::{Afoot, split};
 use reconcile_kinds::{Facts, KINDS, ReadError, Reader, Row};
 use reconcile_sql::ServerVersion;
 
@@ -26,6 +27,8 @@ pub struct ReadOptions {
     pub lock_timeout: Duration,
     /// How long one query may take.
     pub statement_timeout: Duration,
+    /// Whether what online changes have made stays among the objects.
+    pub whole: bool,
 }
 
 impl Default for ReadOptions {
@@ -34,6 +37,7 @@ impl Default for ReadOptions {
             hidden_namespace: None,
             lock_timeout: Duration::from_secs(5),
             statement_timeout: Duration::from_secs(60),
+            whole: false,
         }
     }
 }
@@ -43,6 +47,8 @@ impl Default for ReadOptions {
 pub struct Snapshot {
     /// The objects.
     pub catalog: Catalog,
+    /// What online changes have made so far, apart from them.
+    pub afoot: Afoot,
     /// What is no object; sizes are asked for when it is known of what.
     pub facts: Facts,
     /// The server.
@@ -125,6 +131,7 @@ struct Reading {
     facts: Facts,
     generations: Vec<String>,
     failed: Option<ReadError>,
+    whole: bool,
 }
 
 impl Reading {
@@ -134,6 +141,7 @@ impl Reading {
             facts: Facts::default(),
             generations: Vec::new(),
             failed: None,
+            whole: options.whole,
         }
     }
 
@@ -166,7 +174,7 @@ impl Reading {
     /// Nothing if the catalog moved meanwhile: what was read from a moving one can be anything, also
     /// something that was not understood.
     fn finish(self, version: ServerVersion) -> Result<Option<Snapshot>, Error> {
-        let Self { reader, facts, generations, failed } = self;
+        let Self { reader, facts, generations, failed, whole } = self;
         let mut generations = generations.into_iter();
         let (before, after) = (generations.next(), generations.next());
         if before != after {
@@ -176,6 +184,9 @@ impl Reading {
             return Err(failed.into());
         }
         let generation = before.unwrap_or_default();
-        Ok(Some(Snapshot { catalog: reader.catalog, facts, version, generation }))
+        let all = whole.then(|| reader.catalog.clone());
+        let (base, afoot) = split(reader.catalog);
+        let catalog = all.unwrap_or(base);
+        Ok(Some(Snapshot { catalog, afoot, facts, version, generation }))
     }
 }

@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object, digest};
+use reconcile_kinds::online::Afoot;
 use reconcile_kinds::{Facts, kind};
 use reconcile_sql::ServerVersion;
 use serde::{Deserialize, Serialize};
@@ -98,7 +99,7 @@ impl SavedSnapshot {
     /// The text of the file.
     pub fn write(&self) -> String {
         let Self { database, snapshot } = self;
-        let Snapshot { catalog, facts, version, generation: _ } = snapshot;
+        let Snapshot { catalog, afoot: _, facts, version, generation: _ } = snapshot;
         let head = Head {
             format: FORMAT.to_owned(),
             version: VERSION,
@@ -157,7 +158,16 @@ impl SavedSnapshot {
             return Err(SnapshotError::Damaged(message));
         }
         let version = server_version_num;
-        Ok(Self { database, snapshot: Snapshot { catalog, facts, version, generation: found } })
+        Ok(Self {
+            database,
+            snapshot: Snapshot {
+                catalog,
+                afoot: Afoot::default(),
+                facts,
+                version,
+                generation: found,
+            },
+        })
     }
 }
 

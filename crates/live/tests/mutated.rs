@@ -169,6 +169,7 @@ fn a_type_is_read_or_refused() {
 fn a_snapshot_is_read_or_refused() {
     let catalog = Model::parse("model.yaml", MODEL).unwrap().catalog(&BTreeSet::new()).unwrap();
     let snapshot = Snapshot {
+        afoot: reconcile_kinds::online::Afoot::default(),
         catalog,
         facts: reconcile_kinds::Facts::default(),
         version: ServerVersion(180_000),
@@ -191,6 +192,7 @@ fn objects_that_contain_themselves_are_refused() {
     let catalog = Model::parse("model.yaml", MODEL).unwrap().catalog(&BTreeSet::new()).unwrap();
     let version = ServerVersion(180_000);
     let snapshot = Snapshot {
+        afoot: reconcile_kinds::online::Afoot::default(),
         catalog,
         facts: reconcile_kinds::Facts::default(),
         version,

@@ -90,6 +90,7 @@ fn draft(action: Action, facts: &Facts) -> Draft {
         guards,
         proofs,
         warnings: _,
+        pieces,
     } = action;
     let (head, clauses, sql) = match sql {
         Sql::Statement(text) => (None, Vec::new(), text),
@@ -109,6 +110,7 @@ fn draft(action: Action, facts: &Facts) -> Draft {
         preflights,
         guards,
         proofs,
+        pieces,
     };
     Draft { head, clauses, step }
 }

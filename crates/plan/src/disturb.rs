@@ -105,7 +105,17 @@ impl Disturbances {
         }
         for change in &difference.changes {
             match change {
+                Change::Alter { live, .. } if planner.twinned.contains(live) => {}
                 Change::Alter { desired, live, properties } => {
+                    // Its comment and its privileges belong to the column that it was.
+                    if let Some(object) = planner
+                        .inputs
+                        .live
+                        .get(live)
+                        .filter(|_| planner.cx.online.contains_key(live))
+                    {
+                        out.carry(planner, object, desired);
+                    }
                     let replacement = planner.replacement(desired, live, properties);
                     if let Some((object, replacement)) =
                         planner.inputs.live.get(live).zip(replacement)
@@ -196,6 +206,11 @@ impl Disturbances {
         let through_parent = parent.into_iter().flat_map(|p| live.dependents(p)).map(|o| (o, true));
         for (object, whole) in direct.chain(through_parent) {
             if object.address == *address {
+                continue;
+            }
+            if planner.twinned.contains(&object.address) {
+                planner.out.touched.insert(object.address.clone());
+                self.carry(planner, object, origin);
                 continue;
             }
             // What goes in the same plan, itself or with what it is part of, only goes first.
@@ -369,6 +384,9 @@ impl Disturbances {
                 // The change itself may have no steps of its own: a child follows its parent.
                 let Some(first) = planner.graph.first(origin, Verb::Alter) else { continue };
                 let last = planner.graph.last(origin, Verb::Alter).unwrap_or(first);
+                // Online it is the last step that disturbs anybody.
+                let live = planner.inputs.difference.matched.live_of(origin).unwrap_or(origin);
+                let first = if planner.cx.online.contains_key(live) { last } else { first };
                 // Texts name the column as it is called until it is renamed.
                 let rename = planner.graph.rename(origin);
                 for id in [dropped, made].into_iter().flatten() {

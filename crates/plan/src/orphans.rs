@@ -17,7 +17,7 @@ impl Planner<'_> {
     pub(crate) fn remove_orphans(&mut self, disturbances: &Disturbances) {
         let cx = self.cx;
         let mut candidates: BTreeMap<Address, BTreeSet<NodeId>> = BTreeMap::new();
-        for retype in &cx.retypes.changes {
+        for retype in cx.retypes.changes.iter().filter(|r| !cx.online.contains_key(&r.address)) {
             let Some(object) = self.inputs.live.get(&retype.address) else { continue };
             for target in &object.depends_on {
                 let users = candidates.entry(target.clone()).or_default();

@@ -4,12 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object, PropertyChange, Value};
 use reconcile_diff::{Change, Difference};
+use reconcile_kinds::online::{Afoot, Shadow};
 use reconcile_kinds::{Alteration, Cx, Facts, Fates, How, Kind, Refusal, Replacement, kind};
 use reconcile_sql::{QName, ServerVersion};
 
 use crate::batch::batches;
 use crate::disturb::Disturbances;
 use crate::graph::{Graph, NodeId, Verb};
+use crate::online::{Online, Strategy};
 use crate::order::transactions;
 use crate::refill::Refills;
 use crate::stall::Limits;
@@ -32,6 +34,10 @@ pub struct Inputs<'a> {
     pub limits: Limits,
     /// What was approved.
     pub approvals: &'a Approvals,
+    /// How changes that rewrite a table are carried out.
+    pub strategy: Strategy,
+    /// What online changes have made so far.
+    pub afoot: &'a Afoot,
 }
 
 /// What a person has approved, by patterns of addresses.
@@ -58,16 +64,24 @@ pub fn plan(inputs: &Inputs<'_>) -> Plan {
 
 fn plan_with(inputs: &Inputs<'_>, refills: Option<&Refills>) -> Plan {
     let fates = fates(inputs);
-    let rewritten = rewritten(inputs, &fates);
-    let cx = Cx {
+    let (none, nothing) = (BTreeMap::new(), BTreeSet::new());
+    let bare = Cx {
         live: inputs.live,
         desired: inputs.desired,
         version: inputs.version,
         retypes: &inputs.difference.retypes,
-        rewritten: &rewritten,
+        rewritten: &nothing,
         fates: &fates,
         facts: inputs.facts,
+        online: &none,
+        afoot: &inputs.afoot.catalog,
     };
+    let mut online = Online::choose(inputs, &bare);
+    let shadows = online.shadows.clone();
+    let bare = Cx { online: &shadows, ..bare };
+    let rewritten = rewritten(inputs, &bare);
+    let cx = Cx { rewritten: &rewritten, ..bare };
+    let twinned = online.twinned(&cx);
     let gone = fates.gone.clone();
     let altered = inputs.difference.changes.iter().filter_map(|c| match c {
         Change::Alter { desired, live, properties } if is_change(properties) => {
@@ -91,7 +105,11 @@ fn plan_with(inputs: &Inputs<'_>, refills: Option<&Refills>) -> Plan {
         made: made.collect(),
         needs: Vec::new(),
         refills,
+        twinned,
     };
+    planner.out.warnings.extend(online.waiting(inputs));
+    planner.out.refusals.extend(online.refusals);
+    planner.out.warnings.extend(online.warnings);
     planner.run();
     planner.out
 }
@@ -120,22 +138,12 @@ fn fates(inputs: &Inputs<'_>) -> Fates {
 
 /// The relations that the changes rewrite: known before any step is made, because other steps can
 /// use the occasion.
-fn rewritten(inputs: &Inputs<'_>, fates: &Fates) -> BTreeSet<Address> {
-    let none = BTreeSet::new();
-    let cx = Cx {
-        live: inputs.live,
-        desired: inputs.desired,
-        version: inputs.version,
-        retypes: &inputs.difference.retypes,
-        rewritten: &none,
-        fates,
-        facts: inputs.facts,
-    };
+fn rewritten(inputs: &Inputs<'_>, cx: &Cx<'_>) -> BTreeSet<Address> {
     let mut out = BTreeSet::new();
     for change in &inputs.difference.changes {
         let Change::Alter { desired, live, properties } = change else { continue };
         let Some((kind, live, desired)) = pair(inputs, desired, live) else { continue };
-        out.extend(kind.rewrites(&Alteration { live, desired: &desired, properties }, &cx));
+        out.extend(kind.rewrites(&Alteration { live, desired: &desired, properties }, cx));
     }
     out
 }
@@ -174,6 +182,8 @@ pub(crate) struct Planner<'a> {
     pub(crate) needs: Vec<(NodeId, BTreeSet<Address>)>,
     /// What is made anew and filled with its rows.
     pub(crate) refills: Option<&'a Refills>,
+    /// Live objects whose twins take their places with a column that is changed online.
+    pub(crate) twinned: BTreeSet<Address>,
 }
 
 impl Planner<'_> {
@@ -291,6 +301,9 @@ impl Planner<'_> {
             }
             Change::Alter { desired, live, properties } => {
                 let exchanged = disturbances.exchanges.is_type(live);
+                if self.twinned.contains(live) {
+                    return; // Its twin is as it shall be.
+                }
                 if disturbances.is_rebuilt(live) && !exchanged {
                     return; // It is made again as it shall be.
                 }
@@ -329,6 +342,9 @@ impl Planner<'_> {
                     let alteration = Alteration { live: there, desired: &wanted, properties };
                     let stages = kind.alter(&alteration, &cx);
                     self.add(desired, Verb::Alter, stages);
+                    if let Some(shadow) = cx.online.get(live) {
+                        self.take_places(shadow, desired);
+                    }
                 }
                 if desired.name() != live.name() && desired.target().is_none() {
                     match kind.rename(there, desired.name(), &cx) {
@@ -336,6 +352,17 @@ impl Planner<'_> {
                         Err(refusal) => self.out.refusals.push(refusal),
                     }
                 }
+            }
+        }
+    }
+
+    /// The twins take the places of what a column's change disturbs, in the step that ends it.
+    fn take_places(&mut self, shadow: &Shadow, desired: &Address) {
+        let Some(last) = self.graph.last(desired, Verb::Alter) else { return };
+        for object in self.inputs.live.dependents(&shadow.column) {
+            if self.twinned.contains(&object.address) {
+                let wanted = self.inputs.difference.matched.desired_of(&object.address);
+                self.graph.also(wanted.unwrap_or(&object.address), Verb::Alter, last);
             }
         }
     }

@@ -6,10 +6,11 @@
 //! Invariant: between the step that puts the rows aside and the one that puts them back, only what
 //! rows cannot be put back without is made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object, PropertyChange};
 use reconcile_diff::{Change, Difference};
+use reconcile_kinds::online::Shadow;
 use reconcile_kinds::{
     Action, Alteration, Cx, Disturbance, Facts, Fates, Kind, Reaction, Refilling, Refusal, Stage,
     kind, refilling,
@@ -39,13 +40,25 @@ struct Refill {
 }
 
 fn cx<'a>(
-    (live, desired): (&'a Catalog, &'a Catalog),
+    (live, desired, afoot): (&'a Catalog, &'a Catalog, &'a Catalog),
     difference: &'a Difference,
     (version, facts): (ServerVersion, &'a Facts),
     none: &'a BTreeSet<Address>,
     fates: &'a Fates,
 ) -> Cx<'a> {
-    Cx { live, desired, version, retypes: &difference.retypes, rewritten: none, fates, facts }
+    // What is made anew is not changed online.
+    static ONLINE: BTreeMap<Address, Shadow> = BTreeMap::new();
+    Cx {
+        live,
+        desired,
+        version,
+        retypes: &difference.retypes,
+        rewritten: none,
+        fates,
+        facts,
+        online: &ONLINE,
+        afoot,
+    }
 }
 
 impl Refills {
@@ -54,7 +67,13 @@ impl Refills {
         let none = BTreeSet::new();
         let (server, difference) = ((inputs.version, inputs.facts), inputs.difference);
         let mut found: Vec<Refilling> = Vec::new();
-        let before = cx((inputs.live, inputs.desired), difference, server, &none, &fates);
+        let before = cx(
+            (inputs.live, inputs.desired, &inputs.afoot.catalog),
+            difference,
+            server,
+            &none,
+            &fates,
+        );
         for change in &difference.changes {
             let Change::Alter { desired, live, properties } = change else { continue };
             let certain = |p: &PropertyChange| p.proven;
@@ -74,7 +93,8 @@ impl Refills {
         let gone: BTreeSet<Address> = found.iter().flat_map(|f| f.gone.iter().cloned()).collect();
         let made: BTreeSet<Address> = found.iter().flat_map(|f| f.made.iter().cloned()).collect();
         let desired = with_kept(inputs, &gone, &mut fates);
-        let cx = cx((inputs.live, &desired), difference, server, &none, &fates);
+        let cx =
+            cx((inputs.live, &desired, &inputs.afoot.catalog), difference, server, &none, &fates);
         let steps = |what: &Refilling| Ok((what.save(&cx)?, what.restore(&cx)?));
         let tables = found.into_iter().map(|what| Refill { steps: steps(&what), what }).collect();
         let mut live = inputs.live.clone();
@@ -263,6 +283,8 @@ fn without(
     let is_gone = |live: &Address| gone.contains(&inputs.live.root(live));
     let is_made = |wanted: &Address| made.contains(&desired.root(wanted));
     out.changes.retain(|change| match change {
+        // It is refilled under the name that it has by then.
+        Change::Rename { .. } => true,
         Change::Create(address) => !is_made(address),
         Change::Alter { desired, live, .. } => !is_made(desired) && !is_gone(live),
         // Who uses a partition that goes has to know.

@@ -13,13 +13,19 @@ pub struct Limits {
     pub lock_timeout: Duration,
     /// The longest stall that needs no approval.
     pub max_stall: Duration,
+    /// The longest rewrite that is done at once where it can be done online.
+    pub max_rewrite: Duration,
 }
 
 impl Default for Limits {
     /// 200 ms is 2 to 4 times the transactions of a busy application; see `LOCK … NOWAIT` in the
     /// README for why less does not win a lock.
     fn default() -> Self {
-        Self { lock_timeout: Duration::from_millis(200), max_stall: Duration::from_secs(5) }
+        Self {
+            lock_timeout: Duration::from_millis(200),
+            max_stall: Duration::from_secs(5),
+            max_rewrite: Duration::from_millis(200),
+        }
     }
 }
 
@@ -52,7 +58,7 @@ pub(crate) fn estimate(work: &Work, facts: &Facts) -> Duration {
         Work::Scan(_) => bytes / SCAN,
         Work::Build(_) => bytes / BUILD,
         Work::Refresh(_) => bytes / REFRESH,
-        Work::Rewrite(_) => all / REWRITE,
+        Work::Rewrite(_) | Work::Pieces(_) => all / REWRITE,
     };
     Duration::from_secs_f64(seconds)
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reconcile_catalog::{Address, Definition, Renames};
 use reconcile_diff::Change;
-use reconcile_kinds::{Guard, Preflight, Proof, Refusal, RelationLock, Work};
+use reconcile_kinds::{Guard, Pieces, Preflight, Proof, Refusal, RelationLock, Work};
 use serde::Serialize;
 
 /// What is to be done, what is not done and why.
@@ -113,6 +113,9 @@ pub struct Step {
     /// What must be the same before and after.
     #[serde(skip)]
     pub proofs: Vec<Proof>,
+    /// Whether the statement is done in pieces, each a short transaction.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<Pieces>,
 }
 
 /// Something worth knowing.

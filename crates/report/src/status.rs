@@ -50,6 +50,9 @@ pub struct StepLine {
     pub lock_wait_ms: Option<u64>,
     /// How long its transaction held them, in milliseconds.
     pub hold_ms: Option<u64>,
+    /// Of a step that is done in pieces: how many are done, and how many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pieces: Option<(u64, u64)>,
 }
 
 /// The runs as text, the latest first.
@@ -101,6 +104,10 @@ fn write_run(page: &mut Page, run: &RunLine, with_steps: bool) {
             other => style.paint(Tone::Warn, &format!("{other:<7}")),
         };
         let times = match (step.lock_wait_ms, step.hold_ms) {
+            _ if step.pieces.is_some() => {
+                let (done, all) = step.pieces.unwrap_or_default();
+                format!(" ({} % of the table: {done} of {all} blocks)", done * 100 / all.max(1))
+            }
             (Some(wait), Some(hold)) => {
                 let words = |ms| duration(std::time::Duration::from_millis(ms));
                 format!(" (waited {}, held {})", words(wait), words(hold))

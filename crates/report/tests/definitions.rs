@@ -69,7 +69,7 @@ fn the_diff_has_a_line_an_object_and_new_columns_last() {
 
 #[test]
 fn every_fact_has_a_line() {
-    let (live, desired, difference) = both();
+    let (_, desired, difference) = both();
     let found = findings(&difference, &desired);
     let unmanaged = [("enum types".to_owned(), 1)].into();
     let text = check_text(&found, &unmanaged, false, Style::default());

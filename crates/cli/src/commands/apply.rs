@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use reconcile_live::backup::backup;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::Derived;
@@ -56,11 +56,24 @@ pub(crate) struct Apply {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::duration::parse)]
     wait: Duration,
 
+    /// Whether an online change leaves half of the time to others
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Throttle::On)]
+    throttle: Throttle,
+
     #[command(flatten)]
     rehearsal: Rehearsal,
 
     #[command(flatten)]
     approvals: Approvals,
+}
+
+/// Whether work in pieces pauses between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Throttle {
+    /// As long as each of them took
+    On,
+    /// Never
+    Off,
 }
 
 pub(crate) async fn run(
@@ -122,6 +135,7 @@ pub(crate) async fn run(
         undoes: None,
         wait: args.wait,
         lifted: Vec::new(),
+        throttle: args.throttle == Throttle::On,
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     execute::prove(session, again, &applied, false).await?;

@@ -5,6 +5,7 @@ pub(crate) mod check;
 pub(crate) mod completions;
 pub(crate) mod gate;
 pub(crate) mod inspect;
+pub(crate) mod online;
 pub(crate) mod plan;
 pub(crate) mod rollback;
 pub(crate) mod schema;
@@ -28,6 +29,8 @@ pub(crate) async fn run(cli: Cli, output: &Output) -> Result<Exit, Failure> {
         Command::Inspect(args) => interrupt.or(inspect::run(args, global, output)).await,
         Command::Status(args) => interrupt.or(status::run(args, global, output)).await,
         Command::Rollback(args) => rollback::run(args, global, output, &interrupt).await,
+        Command::Contract(args) => online::contract(args, global, output, &interrupt).await,
+        Command::Abort(args) => online::abort(args, global, output, &interrupt).await,
         Command::Schema(args) => schema::run(args, output),
         Command::Completions(args) => completions::run(args, output),
     }

@@ -102,6 +102,7 @@ pub(crate) async fn run(
         undoes: Some(run.id),
         wait: args.wait,
         lifted,
+        throttle: true,
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     let asked = DeriveOptions { exact: false, ..options.clone() };

@@ -68,6 +68,7 @@ async fn line(journal: &Journal, session: &mut Session, run: Run) -> Result<RunL
         summary: step.summary,
         lock_wait_ms: step.lock_wait_ms,
         hold_ms: step.hold_ms,
+        pieces: step.pieces,
     });
     let acting = match run.role == run.login {
         true => run.login.clone(),

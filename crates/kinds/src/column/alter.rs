@@ -37,6 +37,9 @@ impl<'a> Steps<'a> {
         if retyped && self.follows_parent() {
             return Ok(Vec::new());
         }
+        if let Some(shadow) = self.cx.online.get(&self.change.live.address) {
+            return self.online(shadow);
+        }
         let mut stages = Vec::new();
         // An identity column has no default and no nulls: identity goes first and comes last.
         let counter = self.counter();

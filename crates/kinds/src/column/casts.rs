@@ -60,7 +60,11 @@ fn numeric_widens(from: &SqlType, to: &SqlType) -> bool {
 /// To a type of text it is the value's text, never a cast to the length: `::varchar(20)` truncates
 /// in silence where the assignment of `::text` raises an error.
 pub(crate) fn using(column: &str, from: &SqlType, to: &SqlType) -> Option<String> {
-    let name = quote_ident(column);
+    using_of(&quote_ident(column), from, to)
+}
+
+/// The same for any operand that binds as a column does.
+pub(super) fn using_of(name: &str, from: &SqlType, to: &SqlType) -> Option<String> {
     let array = if to.array { "[]" } else { "" };
     if from.array == to.array {
         match cast(from, to) {
@@ -77,7 +81,7 @@ pub(crate) fn using(column: &str, from: &SqlType, to: &SqlType) -> Option<String
     }
     if to.array && !from.array {
         // The value becomes the only element; no value does not become an element.
-        let element = using(column, from, &to.element()).unwrap_or_else(|| name.clone());
+        let element = using_of(name, from, &to.element()).unwrap_or_else(|| name.to_owned());
         return Some(format!("CASE WHEN {name} IS NOT NULL THEN ARRAY[{element}]::{to} END"));
     }
     if from.array && !to.array {

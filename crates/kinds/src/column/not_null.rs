@@ -17,6 +17,8 @@ pub(super) struct Nulls<'a> {
     column: String,
     /// The rows that are in the way; nothing where the plan fills them itself.
     preflight: Option<Preflight>,
+    /// The name of the CHECK that proves it where NOT NULL is no constraint.
+    proof: String,
     cx: &'a Cx<'a>,
 }
 
@@ -24,7 +26,13 @@ impl<'a> Nulls<'a> {
     pub(super) fn of(address: &'a Address, cx: &'a Cx<'a>) -> Self {
         let table = relation(address);
         let preflight = Some(data::nulls(&table, address.name()));
-        Self { address, column: quote_ident(address.name()), table, preflight, cx }
+        let proof = fit(&format!("{}_{}", table.name, address.name()), "_rc_not_null");
+        Self { address, column: quote_ident(address.name()), table, preflight, proof, cx }
+    }
+
+    /// The same with another name for the proof.
+    pub(super) fn proven_by(self, proof: String) -> Self {
+        Self { proof, ..self }
     }
 
     /// The same for a column that the plan fills before.
@@ -69,9 +77,11 @@ impl<'a> Nulls<'a> {
     /// A CHECK that is validated beside writers proves it, so that SET NOT NULL scans nothing.
     fn forbid_by_check(&self, set: Action) -> Vec<Stage> {
         let (table, name) = (table_of(self.address), self.address.short());
-        let proof = fit(&format!("{}_{}", self.table.name, self.address.name()), "_rc_not_null");
-        let proof_sql = quote_ident(&proof);
-        let there = self.cx.live.definition::<Constraint>(&Constraint::address(&table, &proof));
+        let proof = &self.proof;
+        let proof_sql = quote_ident(proof);
+        let there = Constraint::address(&table, proof);
+        let there = (self.cx.live.definition::<Constraint>(&there))
+            .or_else(|| self.cx.afoot.definition(&there));
         let mut stages = Vec::new();
         if there.is_none() {
             let clause =
@@ -82,7 +92,7 @@ impl<'a> Nulls<'a> {
             stages.push(Stage::transaction(vec![add]));
         }
         if there.is_none_or(|c| !c.validated) {
-            stages.push(self.validate(&proof));
+            stages.push(self.validate(proof));
         }
         let summary = "drop the proof, which the column now carries itself".to_owned();
         let sql = format!("ALTER TABLE {} DROP CONSTRAINT {proof_sql}", self.table);

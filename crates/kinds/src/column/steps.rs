@@ -12,6 +12,7 @@ use crate::constraint::{Constraint, table_of};
 use crate::gate::{Gap, GateCx};
 use crate::inheritance;
 use crate::model::ModelPart;
+use crate::online::Shadow;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Guard, Refusal, Sql, Stage};
 use crate::table::relation;
@@ -150,11 +151,16 @@ impl Kind for ColumnKind {
         }
         let converted =
             live.ty != desired.ty && convert(&live.ty, &desired.ty, cx) == Conversion::Rewrite;
+        let converted = converted && !cx.online.contains_key(&change.live.address);
         if converted || generated::rewrites(change, cx) {
             vec![table_of(&change.live.address)]
         } else {
             Vec::new()
         }
+    }
+
+    fn online(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Option<Result<Shadow, Refusal>> {
+        super::online::shadow(change, cx)
     }
 
     fn gate(&self, gap: Gap<'_>, cx: &GateCx<'_>) -> Option<String> {

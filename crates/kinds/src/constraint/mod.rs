@@ -4,6 +4,7 @@ mod data;
 mod exclusion;
 mod in_place;
 pub mod model;
+mod online;
 mod read;
 mod sql;
 mod steps;

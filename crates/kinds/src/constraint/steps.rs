@@ -12,6 +12,7 @@ use crate::column;
 use crate::gate::{Gap, GateCx};
 use crate::inheritance;
 use crate::model::ModelPart;
+use crate::online::{Doubling, Twin};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
 use crate::table::{Table, is_inline, is_second, relation};
@@ -246,6 +247,15 @@ impl Kind for ConstraintKind {
                 Ok(vec![Stage::transaction(vec![old.drop(name), add])])
             }
         }
+    }
+
+    fn twin(
+        &self,
+        object: &Object,
+        doubling: &Doubling<'_>,
+        cx: &Cx<'_>,
+    ) -> Result<Option<Twin>, Refusal> {
+        super::online::twin(object, doubling, cx).map(Some)
     }
 
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {

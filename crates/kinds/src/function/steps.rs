@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use reconcile_catalog::{Address, Definition, Object};
-use reconcile_sql::ServerVersion;
+use reconcile_sql::{QName, ServerVersion};
 
 use super::{Function, NAME, read};
+use crate::online::is_ours;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::{Cx, Disturbance, How, Kind, Reaction};
@@ -56,8 +57,16 @@ impl Kind for FunctionKind {
         Ok(vec![Stage::transaction(vec![action])])
     }
 
+    /// Only what an online change made: no model speaks of functions.
     fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
-        Err(unmanaged(object))
+        let address = &object.address;
+        let Some((name, _)) = address.name().split_once('(').filter(|_| is_ours(address)) else {
+            return Err(unmanaged(object));
+        };
+        let name = QName::new(address.namespace(), name);
+        let sql = Sql::Statement(format!("DROP FUNCTION {name}()"));
+        let summary = format!("drop function {}", name.name);
+        Ok(vec![Stage::transaction(vec![Action::new(address, summary, sql)])])
     }
 
     fn react(

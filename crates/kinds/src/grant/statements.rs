@@ -169,6 +169,18 @@ pub(super) fn restore(object: &Object, cx: &Cx<'_>) -> Vec<Stage> {
     out.stages()
 }
 
+/// The privileges on one column, for another one that takes its name.
+pub(super) fn of_column(object: &Object, column: &str, cx: &Cx<'_>) -> Vec<Action> {
+    let Some((grants, mut out)) = object.get::<Grants>().zip(Statements::new(&object.address, cx))
+    else {
+        return Vec::new();
+    };
+    let own = |item: &&Privilege| item.column.as_deref() == Some(column);
+    let items: Vec<&Privilege> = grants.items.iter().filter(own).collect();
+    out.grant(&items);
+    out.actions
+}
+
 /// From the privileges on an object that stays to others; none are the usual ones.
 pub(super) fn change(
     address: &Address,

@@ -8,6 +8,7 @@ use reconcile_sql::ServerVersion;
 use super::statements::{change, restore};
 use super::{Grants, NAME, read};
 use crate::model::ModelPart;
+use crate::online::{Doubling, Twin};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Refusal, Stage};
 use crate::{Alteration, Cx, Disturbance, How, Kind, Reaction};
@@ -75,6 +76,17 @@ impl Kind for GrantKind {
     fn alter(&self, alteration: &Alteration<'_>, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let (live, desired) = (alteration.live, alteration.desired);
         Ok(change(&desired.address, live.get::<Grants>(), desired.get::<Grants>(), cx))
+    }
+
+    /// The privileges on the column are those of the one that takes its name.
+    fn twin(
+        &self,
+        object: &Object,
+        doubling: &Doubling<'_>,
+        cx: &Cx<'_>,
+    ) -> Result<Option<Twin>, Refusal> {
+        let after = super::statements::of_column(object, doubling.shadow.column.name(), cx);
+        Ok((!after.is_empty()).then(|| Twin { after, ..Twin::default() }))
     }
 
     fn react(

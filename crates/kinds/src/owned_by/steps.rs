@@ -7,6 +7,7 @@ use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
 
 use super::{NAME, OwnedBy, read};
 use crate::model::ModelPart;
+use crate::online::{Doubling, Twin};
 use crate::read::{ReadError, Reader, Row};
 use crate::sequence::goes;
 use crate::step::{Action, Refusal, Sql, Stage};
@@ -78,6 +79,19 @@ impl Kind for OwnedByKind {
     fn alter(&self, change: &Alteration<'_>, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let column = change.desired.get::<OwnedBy>().map(OwnedBy::column);
         Ok(give(&change.desired.address, column.as_ref()))
+    }
+
+    /// The sequence goes over to the column that has the name by then.
+    fn twin(
+        &self,
+        object: &Object,
+        _doubling: &Doubling<'_>,
+        _cx: &Cx<'_>,
+    ) -> Result<Option<Twin>, Refusal> {
+        let column = object.get::<OwnedBy>().map(OwnedBy::column);
+        let stages = give(&object.address, column.as_ref());
+        let after = stages.into_iter().flat_map(|stage| stage.actions).collect();
+        Ok(Some(Twin { after, ..Twin::default() }))
     }
 
     fn react(

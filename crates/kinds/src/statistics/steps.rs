@@ -8,6 +8,7 @@ use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::{NAME, Statistics, qualified, read, relation_of};
 use crate::model::ModelPart;
+use crate::online::{Doubling, Twin};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::table::relation;
@@ -113,6 +114,19 @@ impl Kind for StatisticsKind {
         let mut actions = vec![drop(address, true)];
         actions.extend(make(address, desired, cx));
         Ok(vec![Stage::transaction(actions)])
+    }
+
+    /// They are made again: ANALYZE fills them soon enough.
+    fn twin(
+        &self,
+        object: &Object,
+        doubling: &Doubling<'_>,
+        cx: &Cx<'_>,
+    ) -> Result<Option<Twin>, Refusal> {
+        let wanted = doubling.wanted(object, cx);
+        let before = vec![drop(&object.address, false)];
+        let after = make(&object.address, statistics_of(&wanted)?, cx);
+        Ok(Some(Twin { prepare: Vec::new(), before, after }))
     }
 
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {

@@ -38,6 +38,17 @@ pub enum Event<'a> {
         /// The step.
         step: &'a Step,
     },
+    /// Some more pieces of a step are done.
+    Pieces {
+        /// The step.
+        step: &'a Step,
+        /// How many are done.
+        done: u64,
+        /// How many there are.
+        of: u64,
+        /// How long the rest takes at this pace.
+        left: Duration,
+    },
     /// A batch is committed.
     BatchDone {
         /// Its number, from 1.

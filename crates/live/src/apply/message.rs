@@ -104,6 +104,25 @@ pub(super) fn begin(message: &mut Message, preamble: Option<&str>, lock_timeout:
     message.push("SET LOCAL idle_in_transaction_session_timeout = '10s'");
 }
 
+/// A short transaction that writes a column of some rows, and rolls back when it takes longer than it
+/// may.
+pub(super) fn piece(
+    preamble: Option<&str>,
+    longest: Duration,
+    column: &str,
+    statements: impl IntoIterator<Item = String>,
+) -> Message {
+    let mut message = Message::new();
+    begin(&mut message, preamble, Duration::from_millis(200));
+    message.push(format!("SET LOCAL statement_timeout = {}", millis(longest)));
+    message.push(format!("SET LOCAL reconcile.backfill = {}", quote_literal(column)));
+    for statement in statements {
+        message.push(statement);
+    }
+    message.push("COMMIT");
+    message
+}
+
 /// A short transaction of ours without steps.
 pub(super) fn small(
     preamble: Option<&str>,

@@ -46,20 +46,22 @@ impl Applying<'_> {
         Ok(())
     }
 
+    /// Demands that the definitions are those that the plan was made for.
+    pub(super) fn unchanged(&self) -> String {
+        let body = format!(
+            " BEGIN IF {} IS DISTINCT FROM {} THEN RAISE EXCEPTION USING ERRCODE = '{}', \
+             MESSAGE = 'the definitions were changed since the plan was made'; END IF; END ",
+            self.mark.sql(),
+            quote_literal(self.mark.digest()),
+            ends::CHANGED
+        );
+        format!("DO {}", reconcile_sql::literal::dollar_quote(&body))
+    }
+
     async fn outside_step(&mut self, number: usize, step: &Step) -> Result<(), Cause> {
         let journal = &self.job.journal;
         let running = journal.step_is(self.run, step.number, "running", Some("clock_timestamp()"));
-        let unchanged = format!(
-            "DO {}",
-            reconcile_sql::literal::dollar_quote(&format!(
-                " BEGIN IF {} IS DISTINCT FROM {} THEN RAISE EXCEPTION USING ERRCODE = '{}', \
-                 MESSAGE = 'the definitions were changed since the plan was made'; END IF; END ",
-                self.mark.sql(),
-                quote_literal(self.mark.digest()),
-                ends::CHANGED
-            ))
-        );
-        self.small(vec![unchanged, running]).await?;
+        self.small(vec![self.unchanged(), running]).await?;
         let before = self.state(step).await?;
         let result = self.send_outside(number, step, before).await;
         if let Err(Cause::Lost { .. }) = result {

@@ -70,10 +70,14 @@ impl Journal {
     /// # Errors
     /// If the role in force may neither use nor make it, with the statement that helps.
     pub async fn open(&self, session: &mut Session) -> Result<(), JournalError> {
-        let Readiness::CanBeMade { namespace } = self.readiness(session).await? else {
-            return Ok(());
+        let sql = match self.readiness(session).await? {
+            Readiness::CanBeMade { namespace } => self.create_tables(namespace),
+            Readiness::There if self.check_version(session).await? < VERSION => {
+                self.migrate_tables()
+            }
+            Readiness::There => return Ok(()),
         };
-        if let Err(error) = session.send(&self.create_tables(namespace)).await {
+        if let Err(error) = session.send(&sql).await {
             session.rollback().await?;
             return Err(error.into());
         }
@@ -103,7 +107,7 @@ impl Journal {
         Ok(true)
     }
 
-    async fn check_version(&self, session: &mut Session) -> Result<(), JournalError> {
+    async fn check_version(&self, session: &mut Session) -> Result<u32, JournalError> {
         let sql = format!("SELECT max(version) AS version FROM {}", self.sql_name("version"));
         let rows = session.send(&sql).await?;
         let version = rows.first().and_then(|row| row.get("version")).and_then(|v| v.parse().ok());
@@ -112,7 +116,7 @@ impl Journal {
                 let schema = quote_ident(&self.schema);
                 Err(JournalError::Newer { schema, found, known: VERSION })
             }
-            Some(_) => Ok(()),
+            Some(found) => Ok(found),
             None => Err(self.unreadable("its version is missing")),
         }
     }

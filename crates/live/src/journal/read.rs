@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use reconcile_catalog::Address;
+use reconcile_sql::quote_literal;
 use serde::Serialize;
 
 use super::saved::Cells;
@@ -107,6 +108,8 @@ pub struct StepRecord {
     pub lock_wait_ms: Option<u64>,
     /// How long its transaction held them.
     pub hold_ms: Option<u64>,
+    /// Of a step that is done in pieces: how many are done, and how many there are.
+    pub pieces: Option<(u64, u64)>,
 }
 
 /// A time as text in UTC, whatever the session's TimeZone is.
@@ -176,7 +179,8 @@ impl Journal {
         run: i64,
     ) -> Result<Vec<StepRecord>, JournalError> {
         let sql = format!(
-            "SELECT number, batch, summary, sql, state, {}, {}, lock_wait_ms, hold_ms FROM {} \
+            "SELECT number, batch, summary, sql, state, {}, {}, lock_wait_ms, hold_ms, \
+             to_jsonb(s) ->> 'pieces_done' AS pieces_done, to_jsonb(s) ->> 'pieces' AS pieces FROM {} s \
              WHERE run = {run} ORDER BY number",
             utc("started"),
             utc("finished"),
@@ -203,9 +207,32 @@ impl Journal {
                 finished: row.get("finished").map(str::to_owned),
                 lock_wait_ms: self.parse_option(row, "lock_wait_ms")?,
                 hold_ms: self.parse_option(row, "hold_ms")?,
+                // The tables of an earlier release have none.
+                pieces: self
+                    .parse_option(row, "pieces_done")?
+                    .zip(self.parse_option(row, "pieces")?),
             })
         };
         rows.iter().map(step).collect()
+    }
+
+    /// How many pieces of something are done according to the latest run that worked on it.
+    ///
+    /// # Errors
+    /// If the journal cannot be read.
+    pub(crate) async fn pieces_done(
+        &self,
+        session: &mut Session,
+        of: &str,
+    ) -> Result<Option<(u64, u64)>, JournalError> {
+        let sql = format!(
+            "SELECT pieces_done, pieces FROM {} WHERE pieces_of = {} ORDER BY run DESC LIMIT 1",
+            self.sql_name("step"),
+            quote_literal(of)
+        );
+        let rows = session.send(&sql).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(self.parse_option(row, "pieces_done")?.zip(self.parse_option(row, "pieces")?))
     }
 
     /// The run that `rollback` would undo: the latest that did something and is neither undone

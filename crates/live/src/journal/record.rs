@@ -158,6 +158,25 @@ impl Journal {
             .to_string(PostgresQueryBuilder)
     }
 
+    /// Notes how far a step is that is done in pieces; `of` tells whose pieces they are.
+    pub(crate) fn pieces_are(
+        &self,
+        run: i64,
+        step: usize,
+        of: &str,
+        done: u64,
+        all: u64,
+    ) -> String {
+        Query::update()
+            .table(self.table("step"))
+            .value("pieces_of", text(of))
+            .value("pieces_done", Expr::cust(done.to_string()))
+            .value("pieces", Expr::cust(all.to_string()))
+            .and_where(Expr::col("run").eq(number(Some(run))))
+            .and_where(Expr::col("number").eq(number(i64::try_from(step).ok())))
+            .to_string(PostgresQueryBuilder)
+    }
+
     /// Notes how long a batch waited for its locks and held them; both are SQL.
     pub(crate) fn batch_took(&self, run: i64, batch: usize, wait: &str, hold: &str) -> String {
         Query::update()

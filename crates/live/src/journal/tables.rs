@@ -9,7 +9,7 @@ use sea_query::{
 use super::Journal;
 
 /// The version of these tables; a release that changes them migrates what it finds.
-pub(super) const VERSION: u32 = 1;
+pub(super) const VERSION: u32 = 2;
 
 /// The names of the tables.
 pub(super) const TABLES: [&str; 5] = ["version", "run", "step", "saved", "lease"];
@@ -39,6 +39,17 @@ impl Journal {
         sql.push(format!("INSERT INTO {} (id, fence) VALUES (1, 0)", self.sql_name("lease")));
         sql.push("COMMIT".to_owned());
         sql.join(";\n")
+    }
+
+    /// The statements that bring the tables of an earlier release up to date, all or nothing.
+    pub(super) fn migrate_tables(&self) -> String {
+        let columns = ["pieces_of text", "pieces_done bigint", "pieces bigint"];
+        let add = columns.map(|column| format!("ADD COLUMN IF NOT EXISTS {column}")).join(", ");
+        format!(
+            "BEGIN; SET LOCAL lock_timeout = '10s'; ALTER TABLE {} {add}; UPDATE {} SET version = {VERSION}; COMMIT",
+            self.sql_name("step"),
+            self.sql_name("version")
+        )
     }
 
     fn version_table(&self) -> TableCreateStatement {
@@ -81,6 +92,9 @@ impl Journal {
             .col(optional("finished").timestamp_with_time_zone())
             .col(optional("lock_wait_ms").big_integer())
             .col(optional("hold_ms").big_integer())
+            .col(optional("pieces_of").text())
+            .col(optional("pieces_done").big_integer())
+            .col(optional("pieces").big_integer())
             .primary_key(Index::create().col("run").col("number"))
             .foreign_key(
                 ForeignKey::create().from(self.table("step"), "run").to(self.table("run"), "id"),

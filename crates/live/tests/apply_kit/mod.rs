@@ -50,6 +50,7 @@ pub(crate) fn step(number: usize, sql: &str) -> Step {
         preflights: Vec::new(),
         guards: Vec::new(),
         proofs: Vec::new(),
+        pieces: None,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Making, altering and removing indexes.
 
 mod actions;
+mod online;
 mod partitions;
 mod settings;
 
@@ -15,6 +16,7 @@ use super::{Index, KeyPart, NAME, qualified, read, table_of};
 use crate::constraint::SUCCESSOR;
 use crate::gate::{Gap, GateCx};
 use crate::model::ModelPart;
+use crate::online::{Doubling, Twin};
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Refusal, Stage};
 use crate::table::relation;
@@ -164,6 +166,15 @@ impl Kind for IndexKind {
         swap.extend(roles(address, Some(live)));
         stages.push(Stage::transaction(swap));
         Ok(stages)
+    }
+
+    fn twin(
+        &self,
+        object: &Object,
+        doubling: &Doubling<'_>,
+        cx: &Cx<'_>,
+    ) -> Result<Option<Twin>, Refusal> {
+        online::twin(object, doubling, cx).map(Some)
     }
 
     /// The name of a part is free once the parent's index is gone.

@@ -1,0 +1,66 @@
+//! The twin of a constraint on a column that is changed online.
+//!
+//! Checks and foreign keys are proven beside readers and writers and change names. The index of a key is
+//! built beside them; the key itself goes over to it in the transaction in which the columns change
+//! names, since a table has one primary key.
+
+use reconcile_catalog::Object;
+
+use super::target::Target;
+use super::{Constraint, Rule, table_of};
+use crate::Cx;
+use crate::index::Index;
+use crate::online::{Doubling, Twin};
+use crate::step::{Action, Refusal, Sql, Stage};
+use reconcile_sql::{LockLevel, QName};
+
+pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Result<Twin, Refusal> {
+    let double = doubling.double(object, cx)?;
+    let (old, new) = (Target::of(object)?, Target::of(&double)?);
+    let (first, second) = (object.address.name(), double.address.name());
+    let mut twin = Twin::default();
+    match &new.rule.rule {
+        Rule::Check { .. } | Rule::ForeignKey { .. } => {
+            let there = cx.afoot.definition::<Constraint>(&double.address);
+            if there.is_none() {
+                twin.prepare.push(Stage::transaction(vec![new.add_not_valid(second)]));
+            }
+            if there.is_none_or(|there| !there.validated) && new.rule.validated {
+                twin.prepare.push(Stage::transaction(vec![new.validate(second)]));
+            }
+            let spare = doubling.shadow.twin(&format!("{first}_spare"));
+            twin.after.push(old.rename(first, &spare));
+            twin.after.push(old.rename(second, first));
+            twin.after.push(old.rename(&spare, second));
+        }
+        Rule::PrimaryKey { .. } | Rule::Unique { .. } => {
+            let index = Index::address(&table_of(&object.address), second);
+            let there = cx.afoot.definition::<Index>(&index);
+            if there.is_some_and(|there| !there.valid) {
+                let name = QName::new(object.address.namespace(), second);
+                let sql = Sql::Statement(format!("DROP INDEX CONCURRENTLY {name}"));
+                let summary = format!("drop the unfinished index {second} of an earlier attempt");
+                let drop = Action::new(&index, summary, sql)
+                    .locking(new.table.clone(), LockLevel::ShareUpdateExclusive);
+                twin.prepare.push(Stage::outside(drop));
+            }
+            if there.is_none_or(|there| !there.valid) {
+                let build = new.build_index(second).ok_or_else(|| {
+                    Refusal::new(&object.address, "its index cannot be built beside writers")
+                })?;
+                let actions =
+                    build.actions.into_iter().map(|a| Action { address: index.clone(), ..a });
+                twin.prepare.push(Stage { place: build.place, actions: actions.collect() });
+            }
+            twin.before.push(old.drop(first));
+            twin.after.push(Target { address: &object.address, ..new }.add_using_index(second));
+        }
+        Rule::Other { .. } => {
+            return Err(Refusal::new(
+                &object.address,
+                "an exclusion constraint cannot be built beside writers",
+            ));
+        }
+    }
+    Ok(twin)
+}
