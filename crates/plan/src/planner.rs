@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object, PropertyChange, Value};
 use reconcile_diff::{Change, Difference};
-use reconcile_kinds::online::{Afoot, Shadow};
+use reconcile_kinds::online::{Afoot, Doubling, Shadow};
 use reconcile_kinds::{Alteration, Cx, Facts, Fates, How, Kind, Refusal, Replacement, kind};
 use reconcile_sql::{QName, ServerVersion};
 
@@ -363,6 +363,13 @@ impl Planner<'_> {
             if self.twinned.contains(&object.address) {
                 let wanted = self.inputs.difference.matched.desired_of(&object.address);
                 self.graph.also(wanted.unwrap_or(&object.address), Verb::Alter, last);
+            }
+        }
+        // What is wrong with them was said when the column's own steps were made.
+        for (address, twin) in Doubling::twins(shadow, &self.cx).unwrap_or_default() {
+            let wanted = self.inputs.difference.matched.desired_of(&address).unwrap_or(&address);
+            if let Some((first, _)) = self.graph.add(wanted, Verb::Alter, twin.finish) {
+                self.graph.order(last, first);
             }
         }
     }

@@ -12,6 +12,7 @@ use reconcile_report::{PlanFile, Preview, preview, step_changes};
 use reconcile_sql::{QName, ServerVersion};
 
 use crate::args::{Approvals, Global, ModelPaths, Rehearsal, RehearseWhen};
+use crate::commands::online;
 use crate::derive;
 use crate::execute::{self, Change};
 use crate::exit::Exit;
@@ -59,6 +60,10 @@ pub(crate) struct Apply {
     /// Whether an online change leaves half of the time to others
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Throttle::On)]
     throttle: Throttle,
+
+    /// End an online change at once: drop the old column, which is the way back
+    #[arg(long)]
+    contract: bool,
 
     #[command(flatten)]
     rehearsal: Rehearsal,
@@ -141,7 +146,10 @@ pub(crate) async fn run(
     execute::prove(session, again, &applied, false).await?;
     output.result(&execute::closing(&applied, None))?;
     opened.session.close().await;
-    Ok(Exit::Done)
+    match args.contract {
+        true => online::contract_now(args.wait, &args.approvals, global, output, interrupt).await,
+        false => Ok(Exit::Done),
+    }
 }
 
 fn read_plan(path: &Path) -> Result<PlanFile, Failure> {

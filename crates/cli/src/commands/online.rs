@@ -80,6 +80,18 @@ pub(crate) async fn contract(
     run(End::Contract, &args.ending, global, output, interrupt).await
 }
 
+/// The same after an apply, which has asked already.
+pub(crate) async fn contract_now(
+    wait: Duration,
+    approvals: &Approvals,
+    global: &Global,
+    output: &Output,
+    interrupt: &Interrupt,
+) -> Result<Exit, Failure> {
+    let ending = Ending { yes: true, wait, approvals: approvals.clone() };
+    run(End::Contract, &ending, global, output, interrupt).await
+}
+
 pub(crate) async fn abort(
     args: &Abort,
     global: &Global,

@@ -1,20 +1,26 @@
 //! The twin of a constraint on a column that is changed online.
 //!
-//! Checks and foreign keys are proven beside readers and writers and change names. The index of a key is
+//! Checks and foreign keys of the column are proven beside readers and writers and change names. The index of a key is
 //! built beside them; the key itself goes over to it in the transaction in which the columns change
-//! names, since a table has one primary key.
+//! names, since a table has one primary key. Foreign keys that refer to it are taken away before and
+//! come back after, first for new rows and then, beside readers and writers, for all.
 
 use reconcile_catalog::Object;
 
 use super::target::Target;
 use super::{Constraint, Rule, table_of};
+use crate::table::relation;
 use crate::Cx;
 use crate::index::Index;
 use crate::online::{Doubling, Twin};
 use crate::step::{Action, Refusal, Sql, Stage};
 use reconcile_sql::{LockLevel, QName};
 
+/// The twin of a constraint.
 pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Result<Twin, Refusal> {
+    if let Some(twin) = referring(object, doubling, cx)? {
+        return Ok(twin);
+    }
     let double = doubling.double(object, cx)?;
     let (old, new) = (Target::of(object)?, Target::of(&double)?);
     let (first, second) = (object.address.name(), double.address.name());
@@ -63,4 +69,33 @@ pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Res
         }
     }
     Ok(twin)
+}
+
+/// A foreign key that refers to the column.
+fn referring(
+    object: &Object,
+    doubling: &Doubling<'_>,
+    cx: &Cx<'_>,
+) -> Result<Option<Twin>, Refusal> {
+    let column = &doubling.shadow.column;
+    let refers = object.get::<Constraint>().is_some_and(|c| match &c.rule {
+        Rule::ForeignKey { references, referenced, .. } => {
+            *references == relation(column) && referenced.iter().any(|name| name == column.name())
+        }
+        Rule::PrimaryKey { .. } | Rule::Unique { .. } | Rule::Check { .. } | Rule::Other { .. } => {
+            false
+        }
+    });
+    if !refers {
+        return Ok(None);
+    }
+    let wanted = doubling.wanted(object, cx);
+    let (old, new) = (Target::of(object)?, Target::of(&wanted)?);
+    let name = new.address.name();
+    let mut twin = Twin { before: vec![old.drop(object.address.name())], ..Twin::default() };
+    twin.after.push(Action { address: new.address.clone(), ..new.add_not_valid(name) });
+    if new.rule.validated {
+        twin.finish.push(Stage::transaction(vec![new.validate(name)]));
+    }
+    Ok(Some(twin))
 }

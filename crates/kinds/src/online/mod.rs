@@ -115,6 +115,8 @@ pub struct Twin {
     pub before: Vec<Action>,
     /// What is done in it afterwards.
     pub after: Vec<Action>,
+    /// What is done once that is committed, beside readers and writers.
+    pub finish: Vec<Stage>,
 }
 
 #[cfg(test)]

@@ -126,7 +126,7 @@ impl Kind for StatisticsKind {
         let wanted = doubling.wanted(object, cx);
         let before = vec![drop(&object.address, false)];
         let after = make(&object.address, statistics_of(&wanted)?, cx);
-        Ok(Some(Twin { prepare: Vec::new(), before, after }))
+        Ok(Some(Twin { before, after, ..Twin::default() }))
     }
 
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {

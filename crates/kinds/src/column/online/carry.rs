@@ -19,6 +19,8 @@ pub(super) struct Carry {
     in_trigger: String,
     /// Whether the conversion may fail for what somebody writes.
     may_fail: bool,
+    /// Whether it names a type that is not PostgreSQL's own.
+    names_a_type: bool,
 }
 
 impl Carry {
@@ -36,7 +38,8 @@ impl Carry {
         let checked = guarded(&row, from, to, cx);
         let may_fail = checked.is_none() && !is_total(from, to, cx);
         let in_trigger = checked.unwrap_or_else(|| value(&row));
-        Self { value: value(&name), comparable, in_trigger, may_fail }
+        let names_a_type = to.namespace.is_some();
+        Self { value: value(&name), comparable, in_trigger, may_fail, names_a_type }
     }
 
     /// The condition that the second column has something else than the first one.
@@ -68,7 +71,9 @@ impl Carry {
             quote_literal(shadow.address.name())
         );
         format!(
-            "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS {}",
+            "CREATE OR REPLACE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql {}SET search_path = pg_catalog, pg_temp AS {}",
+            // Who may write the table need not have USAGE on the namespace of the type.
+            if self.names_a_type { "SECURITY DEFINER " } else { "" },
             dollar_quote(&body)
         )
     }

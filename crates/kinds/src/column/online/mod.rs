@@ -9,10 +9,10 @@ mod carry;
 mod reasons;
 
 use reconcile_catalog::Object;
-use reconcile_sql::{LockLevel, QName, quote_ident};
+use reconcile_sql::{LockLevel, QName, quote_ident, quote_literal};
 
 use super::alter::Steps;
-use super::declare::{settings, without_values};
+use super::declare::{counting, identity_clause, settings, without_values};
 use super::not_null::Nulls;
 use super::{Column, NotNull, data};
 use crate::constraint::{Constraint, table_of};
@@ -53,11 +53,18 @@ impl Steps<'_> {
             stages.extend(self.without_nulls(shadow, &second, there));
         }
         let (mut before, mut after) = (Vec::new(), Vec::new());
-        for (_, twin) in twins {
+        // Who refers to a key goes before it and comes after it.
+        let (refer, other): (Vec<_>, Vec<_>) =
+            twins.into_iter().map(|(_, twin)| twin).partition(|twin| !twin.finish.is_empty());
+        for twin in &refer {
+            before.extend(twin.before.iter().cloned());
+        }
+        for twin in other {
             stages.extend(twin.prepare);
             before.extend(twin.before);
             after.extend(twin.after);
         }
+        after.extend(refer.into_iter().flat_map(|twin| twin.after));
         let vacuum = Sql::Statement(format!("VACUUM (ANALYZE, TRUNCATE false) {}", self.table));
         let summary = format!("clean up behind the rows of {}, and sample them", self.table.name);
         stages.push(Stage::outside(
@@ -251,6 +258,7 @@ impl Steps<'_> {
             &second,
             format!("keep the old column of {name} for the way back"),
         ));
+        actions.extend(self.hand_counter_over(shadow));
         let mut release = Vec::new();
         if !self.live.nullable {
             release.push("DROP NOT NULL");
@@ -277,6 +285,55 @@ impl Steps<'_> {
         actions.push(Action::new(self.address, summary, Sql::Statement(body)));
         actions.extend(after);
         Stage::with(&table_of(self.address), actions)
+    }
+
+    /// The new identity goes on where the old one stands, and takes the name of its sequence.
+    fn hand_counter_over(&self, shadow: &Shadow) -> Vec<Action> {
+        let sequence = self.live.sequence.as_ref().map(|s| s.value.clone());
+        let Some((identity, old)) =
+            self.live.identity.and(self.desired.identity).zip(sequence)
+        else {
+            return Vec::new();
+        };
+        let spare = QName::new(&old.namespace, shadow.twin(&old.name));
+        let mut column = self.desired.clone();
+        column.sequence = Some(super::Tuned::stated(spare.clone()));
+        if !self.differs("counting") {
+            let carried = counting(self.live).carried(&self.live.ty, &self.desired.ty);
+            column.counting = Some(super::Tuned::stated(carried));
+        }
+        let name = self.address.short();
+        let clause = format!(
+            "ALTER COLUMN {} ADD {}",
+            self.column,
+            identity_clause(self.address, &column, identity)
+        );
+        let drop = format!("ALTER COLUMN {} DROP IDENTITY", quote_ident(shadow.address.name()));
+        let alter = |summary: String, clause: String| {
+            Action::new(self.address, summary, Sql::alter_table(&self.table, clause))
+                .locking(self.table.clone(), LockLevel::AccessExclusive)
+        };
+        let run = |summary: String, sql: String| {
+            Action::new(self.address, summary, Sql::Statement(sql))
+                .locking(self.table.clone(), LockLevel::AccessExclusive)
+        };
+        let wanted = self.desired.sequence.as_ref().filter(|_| self.differs("sequence"));
+        let wanted = wanted.map_or(&old.name, |wanted| &wanted.value.name);
+        vec![
+            alter(format!("make {name} an identity column"), clause),
+            run(
+                format!("let {name} go on where {old} stands"),
+                format!(
+                    "SELECT setval({}::regclass, s.last_value, s.is_called) FROM {old} AS s",
+                    quote_literal(&spare.to_string())
+                ),
+            ),
+            alter(format!("drop sequence {old}, whose place the new one has taken"), drop),
+            run(
+                format!("rename sequence {} to {wanted}", spare.name),
+                format!("ALTER SEQUENCE {spare} RENAME TO {}", quote_ident(wanted)),
+            ),
+        ]
     }
 
     /// From 18 on NOT NULL has a name, which the first column's has until it is dropped.

@@ -67,8 +67,8 @@ fn reason(
     if live.generated.is_some() || desired.generated.is_some() {
         return Some("it is generated".to_owned());
     }
-    if live.identity.is_some() || desired.identity.is_some() {
-        return Some("it is an identity column; that is not supported yet".to_owned());
+    if live.identity.is_some() != desired.identity.is_some() {
+        return Some("it becomes an identity column, or is one no more; do one after the other".to_owned());
     }
     if let Some(other) = cx.live.dependents(address).find(|o| column(o).is_some()) {
         return Some(format!("{} is generated from it", other.address));
@@ -100,19 +100,19 @@ fn reason(
     keys(address, cx).or_else(|| triggers(&table, shadow, cx))
 }
 
-/// Keys over the column that foreign keys refer to.
+/// What cannot be built beside writers, and keys that something else than a foreign key needs.
 fn keys(address: &Address, cx: &Cx<'_>) -> Option<String> {
-    let refers = cx.live.dependents(address).filter(|o| {
+    let stands = cx.live.dependents(address).filter(|o| {
         o.get::<Constraint>().is_some_and(|c| match &c.rule {
-            Rule::ForeignKey { .. } => table_of(&o.address) != table_of(address),
             Rule::Other { .. } => true,
-            Rule::PrimaryKey { .. } | Rule::Unique { .. } => {
-                cx.live.dependents(&o.address).any(|f| f.get::<Constraint>().is_some())
-            }
-            Rule::Check { .. } => false,
+            Rule::PrimaryKey { .. } | Rule::Unique { .. } => cx
+                .live
+                .dependents(&o.address)
+                .any(|f| f.parent.as_ref() != Some(&o.address) && f.get::<Constraint>().is_none()),
+            Rule::Check { .. } | Rule::ForeignKey { .. } => false,
         })
     });
-    let first = refers.map(|o| o.address.to_string()).min()?;
+    let first = stands.map(|o| o.address.to_string()).min()?;
     Some(format!("{first} needs it; that is not supported yet"))
 }
 
