@@ -88,8 +88,9 @@ async fn names_are_exchanged_handed_on_and_changed_with_the_rest() {
         let steps = there_and_back(major, "crossing", "").await;
         let aside = steps.iter().filter(|step| step.contains("_rc_")).count();
         assert_eq!(aside, 4, "two rings, two steps each: {steps:#?}");
-        let made = steps.iter().filter(|step| step.contains("INDEX")).count();
-        assert_eq!(made, 0, "no index is made again: {steps:#?}");
+        // What is on a column that gets another type may be made again.
+        let made = steps.iter().filter(|step| step.contains("INDEX t_")).count();
+        assert_eq!(made, 0, "no other index is made again: {steps:#?}");
     }
 }
 

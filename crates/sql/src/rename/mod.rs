@@ -189,6 +189,14 @@ mod tests {
     }
 
     #[test]
+    fn what_is_joined_by_keeps_its_name() {
+        assert_eq!(
+            query("SELECT messages.id FROM (public.messages JOIN public.o USING (id, role))"),
+            "SELECT msgs.id FROM (public.msgs JOIN public.o USING (id, role))"
+        );
+    }
+
+    #[test]
     fn values() {
         let mut names = names();
         names.value(QName::new("public", "mood"), "it's", "is");

@@ -194,7 +194,16 @@ impl Text<'_> {
             let source = self.pair(at - 3).map(|(namespace, name)| QName::new(namespace, name));
             source.is_some_and(|source| self.open.contains(&source))
         };
-        !field && !zone && !time && !more && !alias
+        !field && !zone && !time && !more && !alias && !self.is_joined_by(at)
+    }
+
+    /// Whether a name stands in the USING of a join. PostgreSQL goes on joining by the names that
+    /// were written, and gives the relations aliases for their columns instead (tried on 14 and
+    /// 18): such a text is another one than what anybody would write for the new names.
+    fn is_joined_by(&self, at: usize) -> bool {
+        let list = |at: &usize| self.ident(*at).is_some() || self.is(*at, ",");
+        let open = (0..at).rev().find(|at| !list(at));
+        open.is_some_and(|open| self.is(open, "(") && open > 0 && self.is(open - 1, "using"))
     }
 
     /// Replaces a reference to a column. As an output of a query it keeps its name.
