@@ -10,10 +10,10 @@
 
 mod common;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use common::{DIFFERENT, DONE, Ran, on, root};
-use reconcile_testkit::{Database, database, majors};
+use common::{DIFFERENT, DONE, Ran, execute, on, root, scalar};
+use reconcile_testkit::{Database, database, majors, unique_name};
 use serde_json::{Map, Value, json};
 use tempfile::TempDir;
 
@@ -280,9 +280,17 @@ impl Case {
 
 #[tokio::test]
 async fn a_question_settles_what_people_write_and_sees_every_edit() {
-    common::all(majors().into_iter().map(|major| async move {
-        let judge = Judge::new(major, |case| !case.is_hard()).await;
+    let all: BTreeSet<u32> = majors().into_iter().collect();
+    let ends = [all.first().copied(), all.last().copied()];
+    common::all(all.into_iter().map(|major| async move {
+        let mut judge = Judge::new(major, |case| !case.is_hard()).await;
         judge.demand(&NO_SERVER, |_| true).await;
+        // All objects are there already, so that this costs little: it is enough to ask as a role
+        // with nothing but CONNECT, and to ask a hot standby.
+        if ends.contains(&Some(major)) {
+            judge.as_nobody().await;
+            judge.on_standby().await;
+        }
     }))
     .await;
 }
@@ -302,6 +310,7 @@ struct Judge {
     major: u32,
     cases: Vec<Case>,
     database: Database,
+    url: String,
     built: TempDir,
     edited: TempDir,
 }
@@ -313,22 +322,43 @@ impl Judge {
         let database = database(major, &given).await;
         let (built, edited) = (folder(&cases, false), folder(&cases, true));
         on(&database.url(), &["apply", "--yes", text(&built)]).await.expect(DONE);
-        Self { major, cases, database, built, edited }
+        Self { major, cases, url: database.url(), database, built, edited }
     }
 
     /// What a `check` finds to be otherwise, by the names of the cases.
     async fn check(&self, how: &[&str], model: &TempDir, status: i32) -> BTreeMap<String, String> {
         let check = ["check", "-q", "--format", "json", text(model)];
-        let ran = on(&self.database.url(), &[how, &check].concat()).await;
+        let ran = on(&self.url, &[how, &check].concat()).await;
         let found = findings(&ran, &self.cases);
         assert!(ran.status == Some(status) || ran.status == Some(DIFFERENT), "{ran:?}");
         found
     }
 
+    async fn as_nobody(&mut self) {
+        let (name, role) = (self.database.name(), unique_name("nobody"));
+        let mut connection = self.database.connect().await;
+        let sql = format!(
+            "REVOKE ALL ON DATABASE {name} FROM PUBLIC; CREATE ROLE {role} LOGIN PASSWORD 'p'; \
+             GRANT CONNECT ON DATABASE {name} TO {role}"
+        );
+        execute(&mut connection, &sql).await;
+        self.url = self.database.tcp_url(&role, "p");
+        self.demand(&NO_SERVER, |_| true).await;
+        execute(&mut connection, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    }
+
+    async fn on_standby(&mut self) {
+        let standby = self.database.server().standby().await.unwrap();
+        let mut connection = standby.connect(self.database.name()).await.unwrap();
+        assert_eq!(scalar(&mut connection, "SELECT pg_is_in_recovery()::text").await, "true");
+        self.url = standby.url(self.database.name());
+        self.demand(&NO_SERVER, |_| true).await;
+    }
+
     /// Demands that what was built is in sync, and that every edit is seen. What is not settled may
     /// stay open, and never be told wrong.
     async fn demand(&self, how: &[&str], is_settled: impl Fn(&Case) -> bool) {
-        let Self { major, cases, database: _, built, edited } = self;
+        let Self { major, cases, database: _, url: _, built, edited } = self;
         let is_settled =
             |name: &str| cases.iter().any(|case| case.name == name && is_settled(case));
         let mut found = self.check(how, built, DONE).await;
