@@ -51,12 +51,12 @@ pub struct Scope {
 /// Two spellings that are equal if the server analyses them to the same expression.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Question {
-    /// What the names mean.
-    pub scope: Scope,
     /// One spelling.
     pub left: String,
     /// The other.
     pub right: String,
+    /// What the names mean. It comes last: most questions are told apart without it.
+    pub scope: Scope,
 }
 
 /// The pairs of spellings that the server analysed, and its verdicts.

@@ -94,7 +94,7 @@ fn keep(data: &Path, template: &Path) {
 }
 
 /// Copies a data directory; the copy belongs to the server's user if `user` is given.
-fn copy(from: &Path, to: &Path, user: Option<&User>) -> std::io::Result<()> {
+pub(crate) fn copy(from: &Path, to: &Path, user: Option<&User>) -> std::io::Result<()> {
     DirBuilder::new().mode(0o700).create(to)?;
     // Given away first, so that the watchdog can remove it at any moment.
     if let Some(user) = user {

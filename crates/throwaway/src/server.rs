@@ -21,6 +21,7 @@ use crate::cache::{User, clean_environment, unique};
 use crate::{Error, Installation, data_dir};
 
 mod place;
+mod standby;
 
 use place::{PREFIX, base_dirs, free_port};
 
@@ -85,6 +86,8 @@ pub struct Options {
     pub hba: Option<String>,
     /// Keep the files on disk even where memory has room for them: for scripts of hundreds of MB.
     pub on_disk: bool,
+    /// Begin with these files, which are taken.
+    data: Option<PathBuf>,
 }
 
 impl Options {
@@ -230,7 +233,10 @@ impl Server {
             watchdog,
             _lock: lock,
         };
-        data_dir::prepare(installation, &data, dir, user)?;
+        match &options.data {
+            Some(given) => fs::rename(given, &data).map_err(failed())?,
+            None => data_dir::prepare(installation, &data, dir, user)?,
+        }
         let hba = options.hba.clone().unwrap_or_else(|| {
             "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n".to_owned()
         });
