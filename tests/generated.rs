@@ -6,6 +6,7 @@
 //! ```text
 //! RECONCILE_GENERATED=500 cargo test --test generated          more pairs
 //! RECONCILE_GENERATED=500 RECONCILE_GENERATED_SHRINK=0 …       more pairs, none made smaller
+//! RECONCILE_GENERATED_FROM=1000 …                              other pairs
 //! RECONCILE_GENERATED_SEED=17 cargo test --test generated      this one only
 //! ```
 //!
@@ -25,6 +26,7 @@ use tokio::task::JoinSet;
 
 const ENV_COUNT: &str = "RECONCILE_GENERATED";
 const ENV_SHRINK: &str = "RECONCILE_GENERATED_SHRINK";
+const ENV_FROM: &str = "RECONCILE_GENERATED_FROM";
 const ENV_SEED: &str = "RECONCILE_GENERATED_SEED";
 
 /// How many pairs a normal run looks at, and how many at once.
@@ -46,7 +48,10 @@ async fn from_any_schema_to_any_other() -> Result<(), Told> {
     let number = |name: &str| std::env::var(name).ok().and_then(|words| words.parse::<u64>().ok());
     let seeds: Vec<u64> = match number(ENV_SEED) {
         Some(seed) => vec![seed],
-        None => (1..=number(ENV_COUNT).unwrap_or(COUNT)).collect(),
+        None => {
+            let from = number(ENV_FROM).unwrap_or(1);
+            (from..from + number(ENV_COUNT).unwrap_or(COUNT)).collect()
+        }
     };
     let mut found = Vec::new();
     let mut at_work = JoinSet::new();

@@ -180,6 +180,12 @@ pub trait Kind: Sync {
         }
     }
 
+    /// The live tables that have to be made anew because this one goes, whose rows may belong elsewhere
+    /// in them.
+    fn refilled_without(&self, _gone: &Object, _cx: &Cx<'_>) -> Vec<Address> {
+        Vec::new()
+    }
+
     /// Whether it has to be there before a new table is filled with the rows of the old one.
     fn comes_before_rows(&self) -> bool {
         false

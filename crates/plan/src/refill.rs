@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use reconcile_catalog::{Address, Catalog, Object, PropertyChange};
+use reconcile_catalog::{Address, Catalog, Object};
 use reconcile_diff::{Change, Difference};
 use reconcile_kinds::online::Shadow;
 use reconcile_kinds::{
@@ -61,6 +61,25 @@ fn cx<'a>(
     }
 }
 
+/// The live tables that a change cannot be made without making them anew.
+fn because_of(change: &Change, inputs: &Inputs<'_>, cx: &Cx<'_>) -> Vec<Address> {
+    match change {
+        Change::Alter { desired, live, properties } => {
+            let Some((kind, there, wanted)) = pair(inputs, desired, live) else {
+                return Vec::new();
+            };
+            let certain = properties.iter().any(|p| p.proven);
+            let change = Alteration { live: there, desired: &wanted, properties };
+            if certain { kind.refilled(&change, cx) } else { Vec::new() }
+        }
+        Change::Drop(address) => {
+            let there = kind(address.kind()).zip(inputs.live.get(address));
+            there.map_or_else(Vec::new, |(kind, gone)| kind.refilled_without(gone, cx))
+        }
+        Change::Create(_) => Vec::new(),
+    }
+}
+
 impl Refills {
     /// Finds what has to be made anew; nothing if nothing has to.
     pub(crate) fn find(inputs: &Inputs<'_>, mut fates: Fates) -> Option<Self> {
@@ -75,14 +94,7 @@ impl Refills {
             &fates,
         );
         for change in &difference.changes {
-            let Change::Alter { desired, live, properties } = change else { continue };
-            let certain = |p: &PropertyChange| p.proven;
-            let Some((kind, there, wanted)) = pair(inputs, desired, live) else { continue };
-            if !properties.iter().any(certain) {
-                continue;
-            }
-            let change = Alteration { live: there, desired: &wanted, properties };
-            for table in kind.refilled(&change, &before) {
+            for table in because_of(change, inputs, &before) {
                 let known = found.iter().any(|refilling| refilling.gone.contains(&table));
                 found.extend(refilling(&table, &before).filter(|_| !known));
             }

@@ -49,7 +49,7 @@ impl Generated {
                 }
             }
         }
-        mutate::reconcile_rows(&mut pair);
+        mutate::reconcile_rows(&mut pair, major);
         pair
     }
 

@@ -136,28 +136,31 @@ fn of_table(rng: &mut Rng, table: &mut Table, schema: &Schema, major: u32) {
                 Parting::List(..) => Parting::List(1 + rng.below(3), true),
                 other => other,
             };
+            if rng.chance(60) {
+                table.parting = match rng.below(4) {
+                    0 => Parting::Range(1 + rng.below(3), true),
+                    1 => Parting::List(1 + rng.below(3), true),
+                    2 => Parting::Hash(1 + rng.below(3)),
+                    _ => Parting::Not,
+                };
+            }
         }
     }
 }
 
 /// Takes away what would be refused for the rows of the other side, or by PostgreSQL itself.
-pub(crate) fn reconcile_rows(pair: &mut Generated) {
+pub(crate) fn reconcile_rows(pair: &mut Generated, major: u32) {
     let then = pair.before.clone();
     for now in &mut pair.after.tables {
         let Some(old) = then.tables.iter().find(|old| old.path() == now.path()) else { continue };
         now.has_rows = old.has_rows;
-        // PostgreSQL would have to make another table, and that is another matter.
-        let is_alike = std::mem::discriminant(&now.parting) == std::mem::discriminant(&old.parting);
-        if !is_alike {
-            now.parting = old.parting;
-        }
     }
     one_side(&mut pair.after, &then);
     let now = pair.after.clone();
     one_side(&mut pair.before, &now);
     for _ in 0..3 {
-        tidy(&mut pair.before);
-        tidy(&mut pair.after);
+        tidy(&mut pair.before, major);
+        tidy(&mut pair.after, major);
         let now = pair.after.clone();
         keep_targets(&mut pair.before, &now);
         let then = pair.before.clone();
@@ -206,7 +209,12 @@ fn one_side(schema: &mut Schema, other: &Schema) {
 }
 
 /// What PostgreSQL itself would not take.
-fn tidy(schema: &mut Schema) {
+fn tidy(schema: &mut Schema, major: u32) {
+    for table in &mut schema.tables {
+        if table.parting != Parting::Not {
+            of_partitions(table, major);
+        }
+    }
     let tables = schema.tables.clone();
     for table in &mut schema.tables {
         let copy = table.clone();
@@ -271,5 +279,26 @@ fn keep_targets(schema: &mut Schema, other: &Schema) {
             }
             Rule::Primary | Rule::Unique { .. } | Rule::Check(..) | Rule::Exclude => true,
         });
+    }
+}
+
+/// What a table of partitions cannot have in every version, or would need its key for.
+fn of_partitions(table: &mut Table, major: u32) {
+    (table.is_unlogged, table.fillfactor) = (false, None);
+    for column in &mut table.columns {
+        if matches!(column.source, Source::Always | Source::ByDefault) {
+            column.source = Source::Nothing;
+        }
+    }
+    let is_made = |source: &Source| matches!(source, Source::Generated(..));
+    table.columns.retain(|column| major >= 15 || !is_made(&column.source));
+    table.constraints.retain(|c| !matches!(c.rule, Rule::Unique { .. } | Rule::Exclude));
+    for constraint in &mut table.constraints {
+        if let Rule::Check(_, no_inherit) = &mut constraint.rule {
+            *no_inherit = false;
+        }
+    }
+    for index in &mut table.indexes {
+        index.is_unique = false;
     }
 }

@@ -17,7 +17,7 @@ pub(crate) fn simpler(pair: &Generated) -> Vec<Generated> {
         if sides[1] {
             change(&mut smaller.after);
         }
-        reconcile_rows(&mut smaller);
+        reconcile_rows(&mut smaller, 18);
         if smaller.before != pair.before || smaller.after != pair.after {
             found.push(smaller);
         }

@@ -86,7 +86,7 @@ pub(super) fn value(text: &str) -> Value {
 
 /// A value of a bound in one spelling: `'1'`, `1` and `'1'::bigint` are the same there, where the
 /// key's type decides.
-fn literal(text: &str) -> String {
+pub(super) fn literal(text: &str) -> String {
     let tokens = significant(text);
     let bare = match tokens.as_slice() {
         [first, cast, ..] if first.kind == TokenKind::Text && cast.is("::") => first.text,

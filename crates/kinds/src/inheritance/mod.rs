@@ -5,6 +5,7 @@
 //! state it, and [`implied`] says what it is.
 
 mod bound;
+mod elsewhere;
 pub(crate) mod implied;
 pub(crate) mod known;
 pub mod model;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::renaming;
 
+pub(crate) use elsewhere::taken_over;
 pub use steps::InheritanceKind;
 pub(crate) use steps::apart;
 

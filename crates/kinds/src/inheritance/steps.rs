@@ -6,6 +6,7 @@ use reconcile_catalog::{Address, Definition, Object};
 use reconcile_sql::{LockLevel, QName, ServerVersion};
 
 use super::bound::{self, Bound};
+use super::elsewhere;
 use super::{Inheritance, NAME, of, read};
 use crate::gate::{Gap, GateCx};
 use crate::model::ModelPart;
@@ -23,7 +24,7 @@ fn table_of(address: &Address) -> Address {
 
 /// The default partition of a partitioned table, which has to be looked through for rows that
 /// belong to a new one.
-fn default_partition(parent: &QName, cx: &Cx<'_>) -> Option<QName> {
+pub(super) fn default_partition(parent: &QName, cx: &Cx<'_>) -> Option<QName> {
     cx.live.dependents(&Table::address(parent)).find_map(|o| {
         let inheritance: &Inheritance = o.get()?;
         let text = inheritance.bound.as_ref().filter(|_| inheritance.parents.contains(parent))?;
@@ -142,7 +143,12 @@ impl Kind for InheritanceKind {
         let Inheritance { parents, bound } = inheritance_of(object)?;
         let address = &object.address;
         let actions: Vec<Action> = match (bound, parents.first()) {
-            (Some(bound), Some(parent)) => vec![attach(address, parent, bound, cx)],
+            (Some(bound), Some(parent)) => {
+                let mut actions: Vec<Action> =
+                    elsewhere::from_default(address, parent, bound, cx).into_iter().collect();
+                actions.push(attach(address, parent, bound, cx));
+                actions
+            }
             _ if cx.is_new(&table_of(address)) => Vec::new(), // CREATE TABLE … INHERITS says it.
             _ => parents.iter().map(|parent| inherit(address, parent)).collect(),
         };
@@ -191,6 +197,18 @@ impl Kind for InheritanceKind {
             None => of(&gone.address, cx.live),
         };
         left.is_some_and(|left| left.is_partition() && left.parents == wanted.parents)
+    }
+
+    fn refilled(&self, change: &Alteration<'_>, cx: &Cx<'_>) -> Vec<Address> {
+        let parts = change.live.get::<Inheritance>().zip(change.desired.get::<Inheritance>());
+        let Some((live, desired)) = parts.filter(|(live, desired)| live.parents == desired.parents)
+        else {
+            return Vec::new();
+        };
+        let bounds = live.bound.as_deref().zip(desired.bound.as_deref());
+        let moved = bounds.is_some_and(|(from, to)| elsewhere::moves(change.live, from, to, cx));
+        let parents = live.parents.iter().filter(|_| moved);
+        parents.map(Table::address).collect()
     }
 
     fn comes_before_rows(&self) -> bool {

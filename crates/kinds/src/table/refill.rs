@@ -16,11 +16,17 @@ use crate::column::Column;
 use crate::column::refill as values;
 use crate::constraint::table_of;
 use crate::inheritance::{self, Inheritance};
-use crate::step::{Action, Guard, Proof, Refusal, Sql, Work};
+use crate::step::{Action, Guard, Proof, Refusal, RelationLock, Sql, Work};
 use crate::{Alteration, Cx, Replacement, registry, user_type};
 
 /// What is added to the name of a table for the rows that wait for its successor.
 const ROWS: &str = "_rc_rows";
+
+/// The same for those of partitions that go.
+const LEFT: &str = "_rc_left";
+
+/// The same for a partition that takes what no other one does.
+const REST: &str = "_rc_rest";
 
 /// The partition key that reads a live column.
 pub(crate) fn key_with<'a>(column: &Address, cx: &Cx<'a>) -> Option<&'a str> {
@@ -75,6 +81,8 @@ pub struct Refilling {
     pub made: Vec<Address>,
     /// The live tables whose rows are kept.
     sources: Vec<Address>,
+    /// The live tables that the model does not want any more: their rows go where others take them.
+    shed: Vec<Address>,
     /// Whether these are all that it has.
     whole: bool,
 }
@@ -97,14 +105,15 @@ pub fn refilling(table: &Address, cx: &Cx<'_>) -> Option<Refilling> {
     let key = |table: &Address, catalog: &Catalog| {
         catalog.definition::<Table>(table).and_then(|t| t.partition_key.clone())
     };
-    let (before, after) = (key(&live, cx.live), key(&desired, cx.desired));
-    // A partition that goes from a table whose partitions are cut alike goes with its rows.
-    let sheds = before.is_some() && before == after;
-    let (mut gone, mut sources, mut whole) = (Vec::new(), Vec::new(), true);
+    let after = key(&desired, cx.desired);
+    // Of a partition that goes, the rows stay that another one takes.
+    let sheds = after.is_some();
+    let (mut gone, mut sources, mut shed) = <(Vec<Address>, Vec<Address>, Vec<Address>)>::default();
+    let mut whole = true;
     let mut queue = vec![(live.clone(), true)];
     while let Some((next, kept)) = queue.pop() {
-        if key(&next, cx.live).is_none() && kept {
-            sources.push(next.clone());
+        if key(&next, cx.live).is_none() {
+            if kept { &mut sources } else { &mut shed }.push(next.clone());
         }
         for partition in partitions(&next, cx.live) {
             match wanted(&partition) {
@@ -128,10 +137,10 @@ pub fn refilling(table: &Address, cx: &Cx<'_>) -> Option<Refilling> {
             made.push(next);
         }
     }
-    for tables in [&mut gone, &mut made, &mut sources] {
+    for tables in [&mut gone, &mut made, &mut sources, &mut shed] {
         tables.sort();
     }
-    Some(Refilling { live, desired, gone, made, sources, whole })
+    Some(Refilling { live, desired, gone, made, sources, shed, whole })
 }
 
 /// Whether a table is a partition of another one, or of one of its partitions.
@@ -151,9 +160,9 @@ fn is_within(table: &Address, root: &Address, catalog: &Catalog) -> bool {
 }
 
 impl Refilling {
-    fn rows(&self) -> QName {
+    fn aside(&self, added: &str) -> QName {
         let name = relation(&self.live);
-        QName::new(&name.namespace, fit(&name.name, ROWS))
+        QName::new(&name.namespace, fit(&name.name, added))
     }
 
     /// Puts the rows aside and drops the table with its partitions.
@@ -161,22 +170,15 @@ impl Refilling {
     /// # Errors
     /// If a value cannot go over.
     pub fn save(&self, cx: &Cx<'_>) -> Result<Vec<Action>, Refusal> {
-        let (name, rows) = (relation(&self.live), self.rows());
+        let name = relation(&self.live);
         let kept = values::kept(&self.live, &self.desired, cx)?;
         let list: Vec<String> = kept.iter().map(values::Kept::saved).collect();
         let list = list.join(", ");
         let statement =
             |summary: String, sql: String| Action::new(&self.live, summary, Sql::Statement(sql));
         let short = self.live.short();
-        let mut make = statement(
-            format!("make room for the rows of {short}, which is made anew"),
-            format!("CREATE UNLOGGED TABLE {rows} AS SELECT {list} FROM {name} WITH NO DATA"),
-        );
-        for table in &self.gone {
-            make = make.locking(relation(table), LockLevel::AccessExclusive);
-        }
-        make.preflights.extend(values::preflights(&self.live, &self.desired, cx));
-        let mut actions = vec![make];
+        let parts = [(ROWS, &self.sources), (LEFT, &self.shed)];
+        let mut actions = Vec::new();
         for table in &self.gone {
             let forced = cx.live.definition::<Table>(table).and_then(|t| t.force_row_security);
             if forced == Some(true) {
@@ -184,11 +186,26 @@ impl Refilling {
                 actions.push(statement(format!("see all rows of {}", table.short()), sql));
             }
         }
-        for source in &self.sources {
-            let from = relation(source);
-            let sql = format!("INSERT INTO {rows} SELECT {list} FROM ONLY {from}");
-            let put = statement(format!("put the rows of {} aside", source.short()), sql);
-            actions.push(put.working(Work::Rewrite(from)));
+        for (added, sources) in parts.into_iter().filter(|(_, s)| !s.is_empty()) {
+            let rows = self.aside(added);
+            actions.push(statement(
+                format!("make room for the rows of {short}, which is made anew"),
+                format!("CREATE UNLOGGED TABLE {rows} AS SELECT {list} FROM {name} WITH NO DATA"),
+            ));
+            for source in sources {
+                let from = relation(source);
+                let sql = format!("INSERT INTO {rows} SELECT {list} FROM ONLY {from}");
+                let put = statement(format!("put the rows of {} aside", source.short()), sql);
+                actions.push(put.working(Work::Rewrite(from)));
+            }
+        }
+        if let Some(first) = actions.first_mut() {
+            let locks = self.gone.iter().map(|table| RelationLock {
+                relation: relation(table),
+                level: LockLevel::AccessExclusive,
+            });
+            first.locks.extend(locks);
+            first.preflights.extend(values::preflights(&self.live, &self.desired, cx));
         }
         actions.extend(values::counters(&self.live, &self.gone, cx));
         actions.push(self.drop(cx));
@@ -211,17 +228,14 @@ impl Refilling {
                 lifted_by: Some("--allow-data-loss"),
             });
         }
-        for table in &self.gone {
-            let leaf = cx.live.definition::<Table>(table).is_none_or(|t| t.partition_key.is_none());
-            if leaf && !self.sources.contains(table) {
-                let name = relation(table);
-                losses.push(format!("all rows of {name}"));
-                drop.guards.push(Guard {
-                    sql: format!("SELECT count(*) FROM {name}"),
-                    complaint: format!("rows of {name} would be lost"),
-                    lifted_by: Some("--allow-data-loss"),
-                });
-            }
+        for table in &self.shed {
+            let name = relation(table);
+            losses.push(format!("the rows of {name} that no other partition takes"));
+            drop.guards.push(Guard {
+                sql: format!("SELECT count(*) FROM {name}"),
+                complaint: format!("rows of {name} would be lost"),
+                lifted_by: Some("--allow-data-loss"),
+            });
         }
         if !losses.is_empty() {
             drop.loses = Some(losses.join(", "));
@@ -235,7 +249,7 @@ impl Refilling {
     /// # Errors
     /// If a value cannot go over.
     pub fn restore(&self, cx: &Cx<'_>) -> Result<Vec<Action>, Refusal> {
-        let (name, rows) = (relation(&self.desired), self.rows());
+        let name = relation(&self.desired);
         let kept = values::kept(&self.live, &self.desired, cx)?;
         let statement = |summary: String, sql: String| {
             Action::new(&self.desired, summary, Sql::Statement(sql))
@@ -258,28 +272,17 @@ impl Refilling {
             forced.iter().map(sql).collect::<Vec<Action>>()
         };
         let mut actions = force("NO ");
-        let columns: Vec<String> = kept.iter().map(|kept| quote_ident(&kept.desired)).collect();
-        let list: Vec<String> = kept.iter().map(values::Kept::restored).collect();
-        let sql = if columns.is_empty() {
-            format!("INSERT INTO {name} SELECT FROM {rows}")
-        } else {
-            let overriding =
-                if kept.iter().any(|k| k.identity) { " OVERRIDING SYSTEM VALUE" } else { "" };
-            format!(
-                "INSERT INTO {name} ({}){overriding} SELECT {} FROM {rows}",
-                columns.join(", "),
-                list.join(", ")
-            )
-        };
-        let summary = format!("give {} its rows back", self.desired.short());
+        let fill = |rows: &QName| fill(&name, rows, &kept);
         let largest = self
             .sources
             .iter()
             .map(relation)
             .max_by_key(|source| cx.size(source).map_or(0, |size| size.bytes));
-        let mut fill = statement(summary, sql);
+        let rows = self.aside(ROWS);
+        let summary = format!("give {} its rows back", self.desired.short());
+        let mut back = statement(summary, fill(&rows));
         if let Some(largest) = largest {
-            fill = fill.working(Work::Rewrite(largest));
+            back = back.working(Work::Rewrite(largest));
         }
         let count = |tables: Vec<String>| {
             let counts: Vec<String> =
@@ -300,20 +303,42 @@ impl Refilling {
             .definition::<Table>(&self.desired)
             .is_some_and(|t| t.partition_key.is_some())
             && self.joined(cx);
-        if !joins {
-            fill.proofs.push(Proof {
+        if !joins && self.shed.is_empty() {
+            back.proofs.push(Proof {
                 what: format!("the number of rows of {name}"),
                 relation: relation(&self.live),
                 before: count(before),
                 after: count(after),
             });
             if self.whole && self.live == self.desired {
-                fill.proofs.extend(values::proofs(&self.live, &self.sources, &kept, cx));
+                back.proofs.extend(values::proofs(&self.live, &self.sources, &kept, cx));
             }
         }
-        actions.push(fill);
-        let sql = format!("DROP TABLE {rows}");
-        actions.push(statement(format!("drop what the rows of {} waited in", name.name), sql));
+        let drop = |rows: &QName| {
+            let summary = format!("drop what the rows of {} waited in", name.name);
+            statement(summary, format!("DROP TABLE {rows}"))
+        };
+        if !self.sources.is_empty() {
+            actions.push(back);
+            actions.push(drop(&rows));
+        }
+        if !self.shed.is_empty() {
+            let rest: Vec<(QName, QName)> =
+                self.made.iter().filter_map(|table| rest(table, cx)).collect();
+            for (table, rest) in &rest {
+                let sql = format!("CREATE TABLE {rest} PARTITION OF {table} DEFAULT");
+                let summary = format!("make room in {} for what no partition takes", table.name);
+                actions.push(statement(summary, sql));
+            }
+            let left = self.aside(LEFT);
+            let summary = format!("let {} keep the rows of partitions that go", name.name);
+            actions.push(statement(summary, fill(&left)));
+            actions.push(drop(&left));
+            for (table, rest) in &rest {
+                let summary = format!("drop what no partition of {} takes", table.name);
+                actions.push(statement(summary, format!("DROP TABLE {rest}")));
+            }
+        }
         actions.extend(force(""));
         actions.extend(
             values::go_on(&self.live, &self.desired, cx)
@@ -329,6 +354,31 @@ impl Refilling {
             partitions(table, cx.desired).iter().any(|partition| !self.made.contains(partition))
         })
     }
+}
+
+/// The statement that puts rows back.
+fn fill(name: &QName, rows: &QName, kept: &[values::Kept]) -> String {
+    let columns: Vec<String> = kept.iter().map(|kept| quote_ident(&kept.desired)).collect();
+    let list: Vec<String> = kept.iter().map(values::Kept::restored).collect();
+    if columns.is_empty() {
+        return format!("INSERT INTO {name} SELECT FROM {rows}");
+    }
+    let overriding = if kept.iter().any(|k| k.identity) { " OVERRIDING SYSTEM VALUE" } else { "" };
+    let (columns, list) = (columns.join(", "), list.join(", "));
+    format!("INSERT INTO {name} ({columns}){overriding} SELECT {list} FROM {rows}")
+}
+
+/// A partitioned table in which rows may find no partition, and the name of one for these.
+fn rest(table: &Address, cx: &Cx<'_>) -> Option<(QName, QName)> {
+    let key = cx.desired.definition::<Table>(table)?.partition_key.as_deref()?;
+    let hash = super::partition_key::parse(key).is_none_or(|key| key.strategy == "hash");
+    let has_default = partitions(table, cx.desired).iter().any(|partition| {
+        let theirs = inheritance::of(partition, cx.desired).and_then(|i| i.bound.as_deref());
+        theirs.is_some_and(|bound| bound.trim().eq_ignore_ascii_case("default"))
+    });
+    let name = relation(table);
+    let rest = QName::new(&name.namespace, fit(&name.name, REST));
+    (!hash && !has_default).then_some((name, rest))
 }
 
 /// Whether values of a type go over as text: the plan puts another type in its place.

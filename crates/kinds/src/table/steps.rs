@@ -145,6 +145,10 @@ impl Kind for TableKind {
         key.map(|_| change.live.address.clone()).into_iter().collect()
     }
 
+    fn refilled_without(&self, gone: &Object, cx: &Cx<'_>) -> Vec<Address> {
+        inheritance::taken_over(&gone.address, cx).into_iter().collect()
+    }
+
     fn comes_before_rows(&self) -> bool {
         true
     }
