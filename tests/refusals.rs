@@ -5,8 +5,8 @@
 mod common;
 
 use common::cases::{Outcome, outcomes};
-use common::{Case, DIFFERENT, REFUSED, dump, has_journal, on};
-use reconcile_testkit::majors;
+use common::{Case, DIFFERENT, DONE, REFUSED, dump, execute, has_journal, on};
+use reconcile_testkit::{database, majors};
 
 /// Refuses, says why, and leaves every byte of a dump with its rows as it was.
 async fn refuses(major: u32, case: Case, reasons: &[&str]) {
@@ -90,6 +90,32 @@ async fn a_long_stall_waits_for_an_approval() {
         assert_eq!(before, dump::everything(&database, major).await);
         let approved =
             ["apply", "--yes", "--max-stall", "100ms", "--allow-stall", "all", "schema/"];
-        on(&database.url(), &approved).await.expect(common::DONE);
+        on(&database.url(), &approved).await.expect(DONE);
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_needs_its_function() {
+    const MODEL: &str = r#"
+tables:
+  t:
+    columns: {id: integer}
+    triggers:
+      stamp: CREATE TRIGGER stamp BEFORE INSERT ON public.t FOR EACH ROW EXECUTE FUNCTION public.stamp()
+      same: CREATE TRIGGER same BEFORE UPDATE ON public.t FOR EACH ROW EXECUTE FUNCTION pg_catalog.suppress_redundant_updates_trigger()
+"#;
+    let model = tempfile::Builder::new().suffix(".yaml").tempfile().unwrap();
+    std::fs::write(model.path(), MODEL).unwrap();
+    let model = model.path().to_str().unwrap();
+    for major in majors() {
+        let database = database(major, "CREATE TABLE t (id int); INSERT INTO t VALUES (1)").await;
+        let refused = on(&database.url(), &["plan", "--exit-code", model]).await.expect(REFUSED);
+        refused
+            .says("it calls the function public.stamp(), which is not there")
+            .says_not("suppress_redundant_updates_trigger(), which");
+        let function =
+            "CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN new; END'";
+        execute(&mut database.connect().await, function).await;
+        on(&database.url(), &["apply", "--yes", model]).await.expect(DONE);
     }
 }

@@ -139,9 +139,12 @@ pub(crate) fn item(object: &Object, cx: &WriteCx<'_>, left_out: &mut Vec<Address
         left_out.push(object.address.clone());
         return None;
     };
-    let Written { section, key, entries, short, place } = part.write(object, cx)?;
+    let Written { section, key, entries, short, place, implied } = part.write(object, cx)?;
     let children = cx.catalog.children(&object.address);
-    let children = children.filter_map(|child| item(child, cx, left_out)).collect();
+    let children: Vec<Item> = children.filter_map(|child| item(child, cx, left_out)).collect();
+    if implied && entries.is_empty() && children.is_empty() {
+        return None;
+    }
     let own = entries.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
     Some(Item { address: object.address.clone(), section, key, own, children, short, place })
 }

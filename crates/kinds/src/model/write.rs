@@ -23,6 +23,8 @@ pub struct Written {
     /// Its place among its siblings where that means something, as for columns; names decide
     /// between equals.
     pub place: i32,
+    /// Whether it need not be written where nothing more is said of it.
+    pub implied: bool,
 }
 
 impl Written {
@@ -34,6 +36,7 @@ impl Written {
             entries: Vec::new(),
             short: None,
             place: 0,
+            implied: false,
         }
     }
 
@@ -74,6 +77,13 @@ impl Written {
     #[must_use]
     pub fn short(mut self, key: &'static str) -> Self {
         self.short = Some(key);
+        self
+    }
+
+    /// The same, left out where nothing is said of it or of what belongs to it.
+    #[must_use]
+    pub fn implied(mut self, implied: bool) -> Self {
+        self.implied = implied;
         self
     }
 }

@@ -8,6 +8,7 @@ use reconcile_catalog::Object;
 use reconcile_yaml::{Entry, Node};
 
 use super::Namespace;
+use crate::kind;
 use crate::model::{
     At, FILE, Field, Form, ModelPart, ModelReader, NAMESPACE_KEY, Shape, WriteCx, Written,
 };
@@ -65,11 +66,10 @@ impl ModelPart for NamespaceModel {
     }
 
     fn write(&self, object: &Object, cx: &WriteCx<'_>) -> Option<Written> {
-        // What stands in it names it.
-        let address = &object.address;
-        let named = cx.catalog.dependents(address).next().is_some();
-        let alone = cx.catalog.children(address).next().is_none();
-        (!named || !alone).then(|| Written::root("namespaces", object, cx))
+        // What stands in it names it, if a model can state that.
+        let stated = |o: &Object| kind(o.address.kind()).is_some_and(|k| k.model().is_some());
+        let named = cx.catalog.dependents(&object.address).any(stated);
+        Some(Written::root("namespaces", object, cx).implied(named))
     }
 }
 

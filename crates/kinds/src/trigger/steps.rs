@@ -2,10 +2,13 @@
 
 use std::sync::Arc;
 
-use reconcile_catalog::{Address, Definition, Object};
-use reconcile_sql::{LockLevel, ServerVersion, quote_ident};
+use reconcile_catalog::{Address, Catalog, Definition, Object};
+use reconcile_sql::lex::{Token, significant};
+use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::{Enabled, NAME, Trigger, read};
+use crate::extension::Extension;
+use crate::function;
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
@@ -55,7 +58,7 @@ impl Kind for TriggerKind {
         })
     }
 
-    fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+    fn create(&self, object: &Object, _how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         if object.get::<Trigger>().is_some_and(|t| t.inherited) {
             let state = clone_state(object).map(|state| set_state(&object.address, state));
             return Ok(state.map(|action| Stage::transaction(vec![action])).into_iter().collect());
@@ -64,6 +67,13 @@ impl Kind for TriggerKind {
         let Some(trigger) = object.get::<Trigger>().filter(|t| !t.inherited) else {
             return Ok(Vec::new());
         };
+        if let Some(function) = missing_function(&trigger.definition, cx) {
+            let reason = format!(
+                "it calls the function {function}(), which is not there; make that first, since \
+                 functions are not managed"
+            );
+            return Err(Refusal::new(address, reason));
+        }
         let table = relation(address);
         let mut actions = vec![
             Action::new(
@@ -129,6 +139,34 @@ impl Kind for TriggerKind {
             }
         }
     }
+}
+
+/// The function that a trigger calls, if neither side has it. What belongs to PostgreSQL itself or
+/// to an extension is not in a catalog: a name that may be one of theirs is left to the server.
+fn missing_function(definition: &str, cx: &Cx<'_>) -> Option<String> {
+    let tokens = significant(definition);
+    let calls = |pair: &[Token<'_>]| {
+        pair[0].is("execute") && (pair[1].is("function") || pair[1].is("procedure"))
+    };
+    let at = tokens.windows(2).rposition(calls)?;
+    let name: Vec<String> = tokens[at + 2..]
+        .iter()
+        .take_while(|token| !token.is("("))
+        .filter_map(Token::ident)
+        .collect();
+    let [namespace, name] = name.as_slice() else { return None };
+    // A trigger's function takes no arguments.
+    let address = Address::new(function::NAME, [namespace.clone(), format!("{name}()")]);
+    let is_there = |catalog: &Catalog| {
+        let member_of = |object: &Object| {
+            let extension = object.get::<Extension>();
+            extension.is_some_and(|e| e.namespace.as_ref().is_none_or(|n| n == namespace))
+        };
+        catalog.contains(&address) || catalog.objects().any(member_of)
+    };
+    let own = namespace == "pg_catalog";
+    let there = own || is_there(cx.live) || is_there(cx.desired);
+    (!there).then(|| QName::new(namespace, name).to_string())
 }
 
 /// The state of a clone on a partition, if it is another than that of a trigger that was just made.
