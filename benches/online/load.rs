@@ -91,7 +91,10 @@ async fn wrong(url: &str, rows: u64, known: &HashMap<u64, Option<&'static str>>)
          UNION ALL SELECT id, role FROM known WHERE role IS NOT NULL) want \
          FULL JOIN messages m USING (id) WHERE want.role IS DISTINCT FROM m.role::text"
     );
-    let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut connection).await.expect("rows are counted");
+    let row = sqlx::raw_sql(AssertSqlSafe(sql))
+        .fetch_one(&mut connection)
+        .await
+        .expect("rows are counted");
     let wrong: i64 = row.get(0);
     wrong.unsigned_abs()
 }
@@ -130,37 +133,38 @@ impl Client {
         let own = own.min(self.table + self.number);
         let label = LABELS[usize::try_from(random >> 40).unwrap_or(0) % 4];
         let there = self.seen.rows.get(&own).is_none_or(Option::is_some) && own <= self.table;
-        let (sql, values, then): (&str, Vec<String>, Option<(u64, Option<&'static str>)>) = match dice {
-            0..40 if there => (
-                "UPDATE messages SET role = $1::text::message_role WHERE id = $2::text::bigint",
-                vec![label.to_owned(), own.to_string()],
-                Some((own, Some(label))),
-            ),
-            40..55 => {
-                self.next += 1;
-                let id = 1_000_000_000 + self.next * self.of + self.number;
-                (
-                    "INSERT INTO messages (role, id, conversation, content) VALUES ($1::text::message_role, $2::text::bigint, 5, 'new')",
-                    vec![label.to_owned(), id.to_string()],
-                    Some((id, Some(label))),
-                )
-            }
-            55..60 if there => (
-                "DELETE FROM messages WHERE id = $1::text::bigint",
-                vec![own.to_string()],
-                Some((own, None)),
-            ),
-            60..90 => (
-                "SELECT role::text, content FROM messages WHERE id = $1::text::bigint",
-                vec![(1 + random % self.table).to_string()],
-                None,
-            ),
-            _ => (
-                "SELECT role, id FROM messages WHERE id = $1::text::bigint",
-                vec![(1 + random % self.table).to_string()],
-                None,
-            ),
-        };
+        let (sql, values, then): (&str, Vec<String>, Option<(u64, Option<&'static str>)>) =
+            match dice {
+                0..40 if there => (
+                    "UPDATE messages SET role = $1::text::message_role WHERE id = $2::text::bigint",
+                    vec![label.to_owned(), own.to_string()],
+                    Some((own, Some(label))),
+                ),
+                40..55 => {
+                    self.next += 1;
+                    let id = 1_000_000_000 + self.next * self.of + self.number;
+                    (
+                        "INSERT INTO messages (role, id, conversation, content) VALUES ($1::text::message_role, $2::text::bigint, 5, 'new')",
+                        vec![label.to_owned(), id.to_string()],
+                        Some((id, Some(label))),
+                    )
+                }
+                55..60 if there => (
+                    "DELETE FROM messages WHERE id = $1::text::bigint",
+                    vec![own.to_string()],
+                    Some((own, None)),
+                ),
+                60..90 => (
+                    "SELECT role::text, content FROM messages WHERE id = $1::text::bigint",
+                    vec![(1 + random % self.table).to_string()],
+                    None,
+                ),
+                _ => (
+                    "SELECT role, id FROM messages WHERE id = $1::text::bigint",
+                    vec![(1 + random % self.table).to_string()],
+                    None,
+                ),
+            };
         let began = Instant::now();
         let done = self.send(sql, &values).await;
         let took = began.elapsed();

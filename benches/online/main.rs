@@ -46,7 +46,8 @@ struct Arguments {
 
 impl Arguments {
     fn read() -> Self {
-        let mut out = Self { rows: 1_000_000, writers: 4, major: majors()[0], throttle: true, svg: None };
+        let mut out =
+            Self { rows: 1_000_000, writers: 4, major: majors()[0], throttle: true, svg: None };
         let mut words = std::env::args().skip(1).filter(|word| word != "--bench");
         while let Some(word) = words.next() {
             let mut next = || words.next().unwrap_or_else(|| panic!("{word} needs a value"));
@@ -66,9 +67,13 @@ impl Arguments {
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
     let arguments = Arguments::read();
-    let options = Options::default().setting("shared_buffers", "512MB").setting("max_wal_size", "4GB");
+    let options =
+        Options::default().setting("shared_buffers", "512MB").setting("max_wal_size", "4GB");
     let server = own_server(arguments.major, options).await;
-    println!("PostgreSQL {}, {} rows, {} clients\n", arguments.major, arguments.rows, arguments.writers);
+    println!(
+        "PostgreSQL {}, {} rows, {} clients\n",
+        arguments.major, arguments.rows, arguments.writers
+    );
     let mut ways = Vec::new();
     for strategy in ["direct", "online"] {
         let way = measure(&server, strategy, &arguments).await;
@@ -137,9 +142,16 @@ impl Way {
         println!("  longest stall       {:>10.1} ms", self.longest().as_secs_f64() * 1e3);
         println!("  99.9 % within       {:>10.1} ms", share(999).as_secs_f64() * 1e3);
         println!("  99 % within         {:>10.1} ms", share(990).as_secs_f64() * 1e3);
-        println!("  statements a second {:>10.0} before, {:.0} while it runs", self.before(), self.during());
+        println!(
+            "  statements a second {:>10.0} before, {:.0} while it runs",
+            self.before(),
+            self.during()
+        );
         println!("  failed              {:>10}", self.seen.failed.len());
-        println!("  read again because of `cached plan must not change result type` {}", self.seen.replanned);
+        println!(
+            "  read again because of `cached plan must not change result type` {}",
+            self.seen.replanned
+        );
         println!("  rows that are not what their writers left: {}\n", self.seen.wrong);
         for error in self.seen.failed.iter().take(5) {
             println!("  failed: {error}");
@@ -197,8 +209,18 @@ async fn apply(url: &str, strategy: &str, throttle: bool, model: &Path) {
     let throttle = if throttle { "on" } else { "off" };
     let model = model.to_str().expect("a name");
     let words = [
-        "apply", "--yes", "--rehearse=never", "--strategy", strategy, "--throttle", throttle, "--max-stall", "1h",
-        "--wait", "10m", model,
+        "apply",
+        "--yes",
+        "--rehearse=never",
+        "--strategy",
+        strategy,
+        "--throttle",
+        throttle,
+        "--max-stall",
+        "1h",
+        "--wait",
+        "10m",
+        model,
     ];
     program(url, &words).await;
 }

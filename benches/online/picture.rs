@@ -16,7 +16,8 @@ const COLUMNS: u32 = 400;
 
 /// Both ways under each other, over the same time.
 pub(crate) fn draw(direct: &Way, online: &Way) -> String {
-    let last = |way: &Way| way.seen.done.iter().map(|(at, took)| *at + *took).max().unwrap_or_default();
+    let last =
+        |way: &Way| way.seen.done.iter().map(|(at, took)| *at + *took).max().unwrap_or_default();
     let until = last(direct).max(last(online)).as_secs_f64().max(1.0);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" font-size=\"12\">\n\
@@ -36,17 +37,28 @@ pub(crate) fn draw(direct: &Way, online: &Way) -> String {
 
 fn panel(out: &mut String, top: f64, way: &Way, until: f64, title: &str) {
     let x = |at: Duration| LEFT + at.as_secs_f64() / until * WIDTH;
-    let y = |ms: f64| {
-        top + HEIGHT * (1.0 - (ms.clamp(LOW, HIGH) / LOW).log10() / (HIGH / LOW).log10())
-    };
-    let _ = writeln!(out, "<text x=\"{LEFT}\" y=\"{:.1}\" font-weight=\"bold\">{title}</text>", top - 8.0);
+    let y =
+        |ms: f64| top + HEIGHT * (1.0 - (ms.clamp(LOW, HIGH) / LOW).log10() / (HIGH / LOW).log10());
+    let _ = writeln!(
+        out,
+        "<text x=\"{LEFT}\" y=\"{:.1}\" font-weight=\"bold\">{title}</text>",
+        top - 8.0
+    );
     let (from, to) = (x(way.began), x(way.began + way.took));
     let _ = writeln!(
         out,
         "<rect x=\"{from:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{HEIGHT}\" fill=\"#eef3fb\"/>",
         to - from
     );
-    for (ms, words) in [(0.1, "0.1 ms"), (1.0, "1 ms"), (10.0, "10 ms"), (100.0, "100 ms"), (1e3, "1 s"), (1e4, "10 s"), (1e5, "100 s")] {
+    for (ms, words) in [
+        (0.1, "0.1 ms"),
+        (1.0, "1 ms"),
+        (10.0, "10 ms"),
+        (100.0, "100 ms"),
+        (1e3, "1 s"),
+        (1e4, "10 s"),
+        (1e5, "100 s"),
+    ] {
         let at = y(ms);
         let _ = writeln!(
             out,
@@ -60,7 +72,8 @@ fn panel(out: &mut String, top: f64, way: &Way, until: f64, title: &str) {
     // The longest of each slice of time; a wait is drawn where it began.
     let mut longest = vec![0.0_f64; COLUMNS as usize + 1];
     for (at, took) in &way.seen.done {
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // a column of the picture
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        // a column of the picture
         let column = (at.as_secs_f64() / until * f64::from(COLUMNS)) as usize;
         if let Some(slot) = longest.get_mut(column) {
             *slot = slot.max(took.as_secs_f64() * 1e3);

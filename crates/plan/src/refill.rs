@@ -76,7 +76,7 @@ fn because_of(change: &Change, inputs: &Inputs<'_>, cx: &Cx<'_>) -> Vec<Address>
             let there = kind(address.kind()).zip(inputs.live.get(address));
             there.map_or_else(Vec::new, |(kind, gone)| kind.refilled_without(gone, cx))
         }
-        Change::Create(_) => Vec::new(),
+        Change::Rename { .. } | Change::Create(_) => Vec::new(),
     }
 }
 

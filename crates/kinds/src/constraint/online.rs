@@ -9,11 +9,11 @@ use reconcile_catalog::Object;
 
 use super::target::Target;
 use super::{Constraint, Rule, table_of};
-use crate::table::relation;
 use crate::Cx;
 use crate::index::Index;
 use crate::online::{Doubling, Twin};
 use crate::step::{Action, Refusal, Sql, Stage};
+use crate::table::relation;
 use reconcile_sql::{LockLevel, QName};
 
 /// The twin of a constraint.

@@ -290,8 +290,7 @@ impl Steps<'_> {
     /// The new identity goes on where the old one stands, and takes the name of its sequence.
     fn hand_counter_over(&self, shadow: &Shadow) -> Vec<Action> {
         let sequence = self.live.sequence.as_ref().map(|s| s.value.clone());
-        let Some((identity, old)) =
-            self.live.identity.and(self.desired.identity).zip(sequence)
+        let Some((identity, old)) = self.live.identity.and(self.desired.identity).zip(sequence)
         else {
             return Vec::new();
         };

@@ -68,7 +68,9 @@ fn reason(
         return Some("it is generated".to_owned());
     }
     if live.identity.is_some() != desired.identity.is_some() {
-        return Some("it becomes an identity column, or is one no more; do one after the other".to_owned());
+        return Some(
+            "it becomes an identity column, or is one no more; do one after the other".to_owned(),
+        );
     }
     if let Some(other) = cx.live.dependents(address).find(|o| column(o).is_some()) {
         return Some(format!("{} is generated from it", other.address));
