@@ -95,6 +95,31 @@ async fn names_are_exchanged_handed_on_and_changed_with_the_rest() {
 }
 
 #[tokio::test]
+async fn what_is_joined_inherited_or_made_anew_is_renamed_too() {
+    for major in majors() {
+        let steps = there_and_back(major, "around", "").await;
+        let columns = steps.iter().filter(|step| step.contains("RENAME COLUMN")).count();
+        assert_eq!(columns, 5, "those of child tables follow: {steps:#?}");
+    }
+}
+
+#[tokio::test]
+async fn a_text_that_goes_on_saying_the_old_name_is_told() {
+    let before = "CREATE TABLE a (id int); \
+                  CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT count(*)::int FROM a'; \
+                  CREATE FUNCTION g() RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT count(*)::int FROM a; END";
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("model.yaml");
+    std::fs::write(&path, "tables: {b: {renamed_from: a, columns: {id: integer}}}\n").unwrap();
+    for major in majors() {
+        let live = database(major, before).await;
+        let plan = on(&live.url(), &["plan", path.to_str().unwrap()]).await;
+        let plan = plan.expect(DONE).says("function \"f()\": its text says a");
+        plan.says_not("function \"g()\": its text");
+    }
+}
+
+#[tokio::test]
 async fn a_likely_rename_is_told_and_not_assumed() {
     let before = "CREATE TYPE mood AS ENUM ('sad', 'ok'); \
                   CREATE TABLE t (id int, a text, m mood); CREATE TABLE old (x int, y int)";
