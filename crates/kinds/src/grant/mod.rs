@@ -106,7 +106,7 @@ impl Definition for Grants {
     }
 
     fn renamed(&self, address: &Address, renames: &Renames) -> Option<Arc<dyn Definition>> {
-        let Some(target) = address.target() else { return None };
+        let target = address.target()?;
         let [namespace, relation, ..] = target.path() else { return None };
         let relation = QName::new(namespace, relation);
         let item = |item: &Privilege| Privilege {
