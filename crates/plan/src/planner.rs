@@ -481,7 +481,12 @@ impl Planner<'_> {
         if verb == Verb::Create {
             for part in self.inputs.desired.children(&object.address) {
                 if self.graph.ready(&part.address).is_none() {
-                    out.extend(part.depends_on.iter().cloned());
+                    // Its own parts are there with it, whatever is done to them afterwards.
+                    let others = part
+                        .depends_on
+                        .iter()
+                        .filter(|needed| self.inputs.desired.root(needed) != object.address);
+                    out.extend(others.cloned());
                 }
             }
         }

@@ -304,7 +304,6 @@ fn without(
     });
     let parts = desired.objects().filter(|o| is_made(&o.address));
     out.changes.extend(parts.map(|o| Change::Create(o.address.clone())));
-    out.changes.sort_by(|a, b| a.address().cmp(b.address()));
     out.retypes.changes.retain(|r| !is_gone(&r.address) && !is_gone(&r.through));
     out.matched = out.matched.without(|live| is_gone(live));
     out
