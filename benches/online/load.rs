@@ -12,6 +12,9 @@ use super::connect;
 
 const LABELS: [&str; 4] = ["user", "assistant", "system", "tool"];
 
+/// The role of a row; none for one that is gone.
+type Role = (u64, Option<&'static str>);
+
 /// What all clients have seen.
 #[derive(Default)]
 pub(crate) struct Seen {
@@ -133,38 +136,37 @@ impl Client {
         let own = own.min(self.table + self.number);
         let label = LABELS[usize::try_from(random >> 40).unwrap_or(0) % 4];
         let there = self.seen.rows.get(&own).is_none_or(Option::is_some) && own <= self.table;
-        let (sql, values, then): (&str, Vec<String>, Option<(u64, Option<&'static str>)>) =
-            match dice {
-                0..40 if there => (
-                    "UPDATE messages SET role = $1::text::message_role WHERE id = $2::text::bigint",
-                    vec![label.to_owned(), own.to_string()],
-                    Some((own, Some(label))),
-                ),
-                40..55 => {
-                    self.next += 1;
-                    let id = 1_000_000_000 + self.next * self.of + self.number;
-                    (
-                        "INSERT INTO messages (role, id, conversation, content) VALUES ($1::text::message_role, $2::text::bigint, 5, 'new')",
-                        vec![label.to_owned(), id.to_string()],
-                        Some((id, Some(label))),
-                    )
-                }
-                55..60 if there => (
-                    "DELETE FROM messages WHERE id = $1::text::bigint",
-                    vec![own.to_string()],
-                    Some((own, None)),
-                ),
-                60..90 => (
-                    "SELECT role::text, content FROM messages WHERE id = $1::text::bigint",
-                    vec![(1 + random % self.table).to_string()],
-                    None,
-                ),
-                _ => (
-                    "SELECT role, id FROM messages WHERE id = $1::text::bigint",
-                    vec![(1 + random % self.table).to_string()],
-                    None,
-                ),
-            };
+        let (sql, values, then): (&str, Vec<String>, Option<Role>) = match dice {
+            0..40 if there => (
+                "UPDATE messages SET role = $1::text::message_role WHERE id = $2::text::bigint",
+                vec![label.to_owned(), own.to_string()],
+                Some((own, Some(label))),
+            ),
+            40..55 => {
+                self.next += 1;
+                let id = 1_000_000_000 + self.next * self.of + self.number;
+                (
+                    "INSERT INTO messages (role, id, conversation, content) VALUES ($1::text::message_role, $2::text::bigint, 5, 'new')",
+                    vec![label.to_owned(), id.to_string()],
+                    Some((id, Some(label))),
+                )
+            }
+            55..60 if there => (
+                "DELETE FROM messages WHERE id = $1::text::bigint",
+                vec![own.to_string()],
+                Some((own, None)),
+            ),
+            60..90 => (
+                "SELECT role::text, content FROM messages WHERE id = $1::text::bigint",
+                vec![(1 + random % self.table).to_string()],
+                None,
+            ),
+            _ => (
+                "SELECT role, id FROM messages WHERE id = $1::text::bigint",
+                vec![(1 + random % self.table).to_string()],
+                None,
+            ),
+        };
         let began = Instant::now();
         let done = self.send(sql, &values).await;
         let took = began.elapsed();

@@ -499,8 +499,9 @@ mod tests {
     #[test]
     fn one_family_sorts_alike() {
         let alike = |a: &str, b: &str| {
-            let both = SqlType::parse(a).unwrap().sorts_like(&SqlType::parse(b).unwrap());
-            assert_eq!(both, SqlType::parse(b).unwrap().sorts_like(&SqlType::parse(a).unwrap()));
+            let ty = |text: &str| SqlType::parse(text).expect("a type");
+            let both = ty(a).sorts_like(&ty(b));
+            assert_eq!(both, ty(b).sorts_like(&ty(a)));
             both
         };
         assert!(alike("integer", "numeric"));

@@ -134,7 +134,7 @@ pub(super) fn from_default(
     };
     let triggers = |t: &Address| cx.live.children(t).any(|o| o.get::<Trigger>().is_some());
     if seen.iter().any(triggers)
-        || seen.iter().any(|t| cx.live.objects().any(|o| refers(o)) && cx.live.contains(t))
+        || seen.iter().any(|t| cx.live.objects().any(refers) && cx.live.contains(t))
     {
         return None;
     }
