@@ -133,9 +133,7 @@ pub(super) fn from_default(
         _ => false,
     };
     let triggers = |t: &Address| cx.live.children(t).any(|o| o.get::<Trigger>().is_some());
-    if seen.iter().any(triggers)
-        || seen.iter().any(|t| cx.live.objects().any(refers) && cx.live.contains(t))
-    {
+    if seen.iter().any(triggers) || cx.live.objects().any(refers) {
         return None;
     }
     let columns: Vec<String> = cx
