@@ -12,18 +12,6 @@ use std::time::Duration;
 use common::{Case, DONE, REFUSED, dump, execute, on, rows, scalar};
 use reconcile_testkit::{Database, database, majors};
 
-/// What is asked for in all of them.
-const ONLINE: [&str; 4] = ["--strategy", "online", "--throttle", "off"];
-
-async fn apply_online(url: &str, model: &str) -> common::Ran {
-    let words = ["apply", "--yes", "--max-stall", "1h"];
-    on(url, &[&words[..], &ONLINE, &[model]].concat()).await
-}
-
-fn plain(dump: &str) -> String {
-    dump::one_spelling(&dump::without_column_order(dump))
-}
-
 /// The fixtures whose change can be made online.
 const CASES: &[&str] = &[
     "messages/lived_in",
@@ -41,7 +29,7 @@ async fn as_the_direct_way(case: Case, major: u32) {
     let words = ["apply", "--yes", "--strategy", "direct", "--max-stall", "1h", &case.model()];
     on(&direct.url(), &words).await.expect(DONE);
     let url = online.url();
-    let ran = apply_online(&url, &case.model()).await.expect(DONE);
+    let ran = common::apply_online(&url, &case.model()).await.expect(DONE);
     assert!(ran.out.contains("add a second column for"), "{what}: {ran:?}");
     assert_eq!(rows::rows(&online, &columns).await, rows::rows(&direct, &columns).await, "{what}");
 
@@ -54,18 +42,18 @@ async fn as_the_direct_way(case: Case, major: u32) {
     on(&url, &["contract", "--yes"]).await.expect(DONE);
     let back = dump::definitions(&online).await;
     assert!(
-        plain(&back) == plain(&before),
+        dump::plain(&back) == dump::plain(&before),
         "{what}: {}",
-        dump::difference(&plain(&before), &plain(&back))
+        dump::difference(&dump::plain(&before), &dump::plain(&back))
     );
 
-    apply_online(&url, &case.model()).await.expect(DONE);
+    common::apply_online(&url, &case.model()).await.expect(DONE);
     on(&url, &["contract", "--yes"]).await.expect(DONE);
     let (theirs, ours) = (dump::definitions(&direct).await, dump::definitions(&online).await);
     assert!(
-        plain(&theirs) == plain(&ours),
+        dump::plain(&theirs) == dump::plain(&ours),
         "{what}: {}",
-        dump::difference(&plain(&theirs), &plain(&ours))
+        dump::difference(&dump::plain(&theirs), &dump::plain(&ours))
     );
     assert!(!ours.contains("_rc_"), "{what}: {ours}");
     assert_eq!(rows::rows(&online, &columns).await, rows::rows(&direct, &columns).await, "{what}");
@@ -101,7 +89,7 @@ async fn keys_numbers_and_several_columns_at_once() {
         std::fs::write(&model, MORE).unwrap();
         let model = model.to_str().unwrap();
         let url = online.url();
-        apply_online(&url, model).await.expect(DONE);
+        common::apply_online(&url, model).await.expect(DONE);
         on(&direct.url(), &["apply", "--yes", "--strategy", "direct", "--max-stall", "1h", model])
             .await
             .expect(DONE);
@@ -116,9 +104,9 @@ async fn keys_numbers_and_several_columns_at_once() {
         on(&url, &["contract", "--yes"]).await.expect(DONE);
         let (theirs, ours) = (dump::definitions(&direct).await, dump::definitions(&online).await);
         assert!(
-            plain(&theirs) == plain(&ours),
+            dump::plain(&theirs) == dump::plain(&ours),
             "{major}: {}",
-            dump::difference(&plain(&theirs), &plain(&ours))
+            dump::difference(&dump::plain(&theirs), &dump::plain(&ours))
         );
         let sum = "SELECT count(*) || '/' || sum(id) || '/' || sum(n) || '/' || sum(price) || '/' || md5(string_agg(tag, ',' ORDER BY id)) FROM counted";
         let mut other = direct.connect().await;
@@ -146,7 +134,7 @@ async fn an_identity_that_others_refer_to_goes_on_counting() {
         on(&direct.url(), &["apply", "--yes", "--strategy", "direct", "--max-stall", "1h", model])
             .await
             .expect(DONE);
-        apply_online(&url, model).await.expect(DONE);
+        common::apply_online(&url, model).await.expect(DONE);
         let mut connection = online.connect().await;
         let add = "INSERT INTO people (name) VALUES ('new') RETURNING id::text";
         assert_eq!(scalar(&mut connection, add).await, "501", "{major}");
@@ -155,9 +143,9 @@ async fn an_identity_that_others_refer_to_goes_on_counting() {
         on(&url, &["contract", "--yes"]).await.expect(DONE);
         let back = dump::definitions(&online).await;
         assert!(
-            plain(&back) == plain(&before),
+            dump::plain(&back) == dump::plain(&before),
             "{major}: {}",
-            dump::difference(&plain(&before), &plain(&back))
+            dump::difference(&dump::plain(&before), &dump::plain(&back))
         );
         on(&url, &["apply", "--yes", "--strategy", "online", "--contract", model])
             .await
@@ -165,9 +153,9 @@ async fn an_identity_that_others_refer_to_goes_on_counting() {
         assert_eq!(scalar(&mut connection, add).await, "503", "{major}");
         let (theirs, ours) = (dump::definitions(&direct).await, dump::definitions(&online).await);
         assert!(
-            plain(&theirs) == plain(&ours),
+            dump::plain(&theirs) == dump::plain(&ours),
             "{major}: {}",
-            dump::difference(&plain(&theirs), &plain(&ours))
+            dump::difference(&dump::plain(&theirs), &dump::plain(&ours))
         );
         execute(&mut connection, "DELETE FROM people WHERE id > 250").await;
         let rows = "SELECT (SELECT count(*) FROM pets) || '/' || (SELECT count(*) FROM pets WHERE person > 250)";
@@ -208,7 +196,7 @@ async fn what_cannot_be_done_online_is_refused_before_anything_starts() {
             let base = "CREATE TABLE t (n int); INSERT INTO t SELECT generate_series(1, 10);";
             let database = database(major, &format!("{base} {sql};")).await;
             let before = dump::definitions(&database).await;
-            apply_online(&database.url(), model.to_str().unwrap())
+            common::apply_online(&database.url(), model.to_str().unwrap())
                 .await
                 .expect(REFUSED)
                 .says(words);
@@ -220,7 +208,7 @@ async fn what_cannot_be_done_online_is_refused_before_anything_starts() {
         {
             std::fs::write(&model, format!("tables: {{t: {{columns: {{n: {to}}}}}}}\n")).unwrap();
             let database = database(major, &format!("CREATE TABLE t (n {ty});")).await;
-            apply_online(&database.url(), model.to_str().unwrap())
+            common::apply_online(&database.url(), model.to_str().unwrap())
                 .await
                 .expect(REFUSED)
                 .says(words);

@@ -55,15 +55,14 @@ async fn there_and_back(major: u32, name: &str, fresh: &str) -> Vec<String> {
 
     apply(&url, &model).await;
     apply(&made.url(), &model).await;
-    let plain = |dump: &str| dump::one_spelling(&dump::without_column_order(dump));
     let (renamed, wanted) = (dump::definitions(&live).await, dump::definitions(&made).await);
-    let difference = dump::difference(&plain(&wanted), &plain(&renamed));
+    let difference = dump::difference(&dump::plain(&wanted), &dump::plain(&renamed));
     assert!(difference.is_empty(), "{name} on {major}: {difference}");
     assert_eq!(values(&live).await, held, "{name} on {major}");
 
     on(&url, &["rollback", "--yes", "--max-stall", "1h"]).await.expect(DONE);
     let back = dump::definitions(&live).await;
-    let difference = dump::difference(&plain(&was), &plain(&back));
+    let difference = dump::difference(&dump::plain(&was), &dump::plain(&back));
     assert!(difference.is_empty(), "{name} on {major}, rolled back: {difference}");
     assert_eq!(values(&live).await, held, "{name} on {major}, rolled back");
     steps

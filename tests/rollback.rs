@@ -21,11 +21,6 @@ async fn revision(database: &Database) -> String {
     scalar(&mut connection, "SELECT string_agg(version_num, ',') FROM alembic_version").await
 }
 
-/// A dump but for what cannot be put back: a column's place, and PostgreSQL's spelling of a list.
-fn plain(dump: &str) -> String {
-    dump::one_spelling(&dump::without_column_order(dump))
-}
-
 async fn there_and_back(major: u32, case: Case, steps: usize) {
     let database = case.database(major).await;
     let columns = rows::columns(&database).await;
@@ -35,7 +30,7 @@ async fn there_and_back(major: u32, case: Case, steps: usize) {
     let after = dump::definitions(&database).await;
     let back = on(&database.url(), &["rollback", "--yes"]).await.expect(DONE);
     let restored = dump::definitions(&database).await;
-    let difference = dump::difference(&plain(&before), &plain(&restored));
+    let difference = dump::difference(&dump::plain(&before), &dump::plain(&restored));
     assert!(difference.is_empty(), "{} on {major}\n{difference}\n{}", case.name, back.out);
     assert_eq!(rows::rows(&database, &columns).await, rows_before, "{} on {major}", case.name);
     if steps == 0 {
@@ -47,7 +42,7 @@ async fn there_and_back(major: u32, case: Case, steps: usize) {
     twice.says("Nothing to undo");
     apply(&database, case, &[]).await;
     let again = dump::definitions(&database).await;
-    let difference = dump::difference(&plain(&after), &plain(&again));
+    let difference = dump::difference(&dump::plain(&after), &dump::plain(&again));
     assert!(difference.is_empty(), "{} on {major}, applied again\n{difference}", case.name);
     on(&database.url(), &["status"]).await.expect(DONE).says("rolled back");
 }
@@ -100,7 +95,12 @@ async fn data_in_an_added_column_is_not_lost_by_mistake() {
         assert_eq!(held, dump::everything(&database, major).await);
         on(&database.url(), &["rollback", "--yes", "--allow-data-loss"]).await.expect(DONE);
         let restored = dump::definitions(&database).await;
-        assert_eq!(plain(&before), plain(&restored), "{}", dump::difference(&before, &restored));
+        assert_eq!(
+            dump::plain(&before),
+            dump::plain(&restored),
+            "{}",
+            dump::difference(&before, &restored)
+        );
     }
 }
 

@@ -106,13 +106,18 @@ fn is_table(line: &str) -> bool {
     line.starts_with("CREATE TABLE ") || line.starts_with("CREATE UNLOGGED TABLE ")
 }
 
+/// A dump without the order of columns and with one spelling for a list of strings.
+pub(crate) fn plain(dump: &str) -> String {
+    one_spelling(&without_column_order(dump))
+}
+
 /// A dump with one spelling for a list of strings.
 ///
 /// PostgreSQL prints `role IN ('a', 'b')` on a varchar as `(ARRAY['a'::character varying,
 /// 'b'::character varying])::text[]`, and reads this as `ARRAY[('a'::character varying)::text,
 /// ('b'::character varying)::text]`, as every restored dump shows: the cast of an array expression
 /// is one of its elements (`transformTypeCast`).
-pub(crate) fn one_spelling(dump: &str) -> String {
+fn one_spelling(dump: &str) -> String {
     const START: &str = "(ARRAY['";
     const END: &str = "'::character varying])::text[]";
     let mut out = String::new();

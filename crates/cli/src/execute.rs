@@ -149,6 +149,17 @@ pub(crate) fn refusals(derived: &Derived) -> Failure {
     )
 }
 
+/// What a change is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Doing {
+    /// It brings a database to its model.
+    Apply,
+    /// It undoes a run.
+    Rollback(i64),
+    /// It ends an online change, and is this command.
+    End(&'static str),
+}
+
 /// Something that is to be done.
 #[derive(Debug)]
 pub(crate) struct Change<'a> {
@@ -160,8 +171,8 @@ pub(crate) struct Change<'a> {
     pub(crate) model_digest: String,
     /// The revision to move.
     pub(crate) stamp: Option<Stamp>,
-    /// The run that is undone.
-    pub(crate) undoes: Option<i64>,
+    /// Which command it is of.
+    pub(crate) doing: Doing,
     /// How long to try where somebody holds a lock.
     pub(crate) wait: Duration,
     /// Guards that are lifted.
@@ -178,7 +189,7 @@ pub(crate) async fn execute(
     output: &Output,
     interrupt: &Interrupt,
 ) -> Result<Applied, Failure> {
-    let Change { derived, mark, model_digest, stamp, undoes, wait, lifted, throttle } = change;
+    let Change { derived, mark, model_digest, stamp, doing, wait, lifted, throttle } = change;
     let job = Job {
         plan: &derived.plan,
         live: &derived.snapshot.catalog,
@@ -188,16 +199,17 @@ pub(crate) async fn execute(
         model_digest,
         tool: env!("CARGO_PKG_VERSION").to_owned(),
         stamp,
-        undoes,
+        undoes: if let Doing::Rollback(run) = doing { Some(run) } else { None },
+        ends: matches!(doing, Doing::End(_)),
         settings: Settings { wait, lifted, throttle, ..Settings::default() },
     };
     let mut progress = Progress::new(output, &derived.plan);
     let result = apply(session, &job, &mut progress, &interrupt.raised()).await;
-    result.map_err(|stopped| failure(&stopped, &derived.plan))
+    result.map_err(|stopped| failure(&stopped, &derived.plan, doing))
 }
 
 /// What a stop means for the user: the exit status, what is done, what to do now.
-fn failure(stopped: &Stopped, plan: &Plan) -> Failure {
+fn failure(stopped: &Stopped, plan: &Plan, doing: Doing) -> Failure {
     let trouble = match &stopped.cause {
         Cause::Step { number, error } => {
             Trouble::server(error).because(&format!("step {number} failed"))
@@ -230,10 +242,16 @@ fn failure(stopped: &Stopped, plan: &Plan) -> Failure {
         words
             .push(format!("Step {} left {}: {}", leftover.step, leftover.relation, leftover.words));
     }
-    words.push(
-        "`reconcile apply` again goes on from here; `reconcile rollback` undoes what is done."
-            .to_owned(),
-    );
+    words.push(match doing {
+        Doing::End(command) => format!("`reconcile {command}` again goes on from here."),
+        Doing::Apply | Doing::Rollback(_) => {
+            "`reconcile apply` again goes on from here; `reconcile rollback` undoes what is done."
+                .to_owned()
+        }
+    });
+    if doing == Doing::Apply && is_online(plan) {
+        words.push("`reconcile abort` gives an online change up that is half done.".to_owned());
+    }
     Failure::partial(trouble.also(&words.join("\n")))
 }
 
@@ -276,27 +294,40 @@ pub(crate) async fn prove(
 }
 
 /// What to say when all is done.
-pub(crate) fn closing(applied: &Applied, undone: Option<i64>) -> String {
+pub(crate) fn closing(applied: &Applied, plan: &Plan, doing: Doing) -> String {
     let run = applied.run.map(|run| format!(" in run {run}")).unwrap_or_default();
     let hold = match applied.longest_hold.is_zero() {
         true => String::new(),
         false => format!("; locks were held for {} at the most", duration(applied.longest_hold)),
     };
-    let done = undone.map_or_else(|| "Done".to_owned(), |run| format!("Run {run} is undone"));
+    let done = match doing {
+        Doing::Apply | Doing::End(_) => "Done".to_owned(),
+        Doing::Rollback(run) => format!("Run {run} is undone"),
+    };
     let stamp = if applied.stamped { " The revision is moved." } else { "" };
     let mut out = format!(
         "{done}: {}{run}{hold}.{stamp}\nProven: read again, the database needs no further step.\n",
         count(applied.steps as u64, "step", "steps")
     );
-    if applied.steps > 0 {
+    if applied.steps > 0 && !matches!(doing, Doing::End(_)) {
         out.push_str(
             "Next: restart the application, or recycle its connection pools: open connections may hold \
              plans\nand types from before (`cached plan must not change result type`).\n",
         );
     }
-    out.push_str(match undone {
-        None => "`reconcile status` shows this run, `reconcile rollback` undoes it.\n",
-        Some(_) => "`reconcile status` shows this run.\n",
+    out.push_str(match doing {
+        Doing::Apply => "`reconcile status` shows this run, `reconcile rollback` undoes it.\n",
+        Doing::Rollback(_) | Doing::End(_) => "`reconcile status` shows this run.\n",
     });
+    if is_online(plan) {
+        out.push_str(
+            "The old column is kept up to date for the way back, until `reconcile contract` drops it.\n",
+        );
+    }
     out
+}
+
+/// Whether a plan changes a column online.
+fn is_online(plan: &Plan) -> bool {
+    plan.steps().any(|step| step.pieces.is_some())
 }

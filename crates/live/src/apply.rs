@@ -73,6 +73,8 @@ pub struct Job<'a> {
     pub stamp: Option<Stamp>,
     /// The run that this plan undoes.
     pub undoes: Option<i64>,
+    /// Whether it only ends an online change.
+    pub ends: bool,
     /// How patient to be.
     pub settings: Settings,
 }
@@ -227,6 +229,7 @@ impl Applying<'_> {
             tool: &self.job.tool,
             stamp: stamp.map(|(stamp, _)| (stamp.from.as_str(), stamp.to.as_str())),
             undoes: self.job.undoes,
+            ends: self.job.ends,
         };
         let begin = self.job.journal.begin_run(self.run, continues, &record);
         self.small(vec![begin]).await?;

@@ -148,7 +148,7 @@ fn named(path: &[String]) -> Option<QName> {
 
 /// Whether a step makes something that stands in a namespace by itself.
 fn makes_relation(step: &Step) -> bool {
-    let mut words = step.sql.split_whitespace();
+    let mut words = step.sql.split_whitespace().filter(|word| !matches!(*word, "OR" | "REPLACE"));
     let standing =
         ["TABLE", "INDEX", "UNIQUE", "VIEW", "MATERIALIZED", "TYPE", "SEQUENCE", "FUNCTION"];
     words.next() == Some("CREATE") && words.next().is_some_and(|word| standing.contains(&word))

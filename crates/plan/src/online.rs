@@ -90,6 +90,34 @@ impl Online {
         words.collect()
     }
 
+    /// What would leave an online change without its column: its trigger would fail every write.
+    pub(crate) fn in_the_way(
+        &self,
+        inputs: &Inputs<'_>,
+        made_anew: &dyn Fn(&Address) -> bool,
+    ) -> Vec<Refusal> {
+        let afoot = inputs.afoot.columns.iter().map(|(shadow, _)| &shadow.column);
+        let hit = |column: &&Address| {
+            let path = column.path();
+            // The column, its table, its namespace; not what belongs to them.
+            let around = |a: &Address| {
+                a == *column
+                    || a.target().is_none()
+                        && a.path().len() < path.len()
+                        && path.starts_with(a.path())
+            };
+            let goes = inputs.difference.changes.iter().any(|change| match change {
+                Change::Drop(address) => around(address),
+                Change::Rename { from, to } => around(from) || around(to),
+                Change::Create(_) | Change::Alter { .. } => false,
+            });
+            let table = inputs.live.get(column).and_then(|o| o.parent.as_ref());
+            goes || table.is_some_and(made_anew)
+        };
+        let reason = "an online change of it is afoot; end it first, with `reconcile contract` or `reconcile abort`";
+        afoot.filter(hit).map(|column| Refusal::new(column, reason)).collect()
+    }
+
     /// The live objects that have twins: what becomes of them is part of the change itself.
     pub(crate) fn twinned(&mut self, cx: &Cx<'_>) -> BTreeSet<Address> {
         let mut out = BTreeSet::new();

@@ -17,9 +17,14 @@ impl Planner<'_> {
     pub(crate) fn remove_orphans(&mut self, disturbances: &Disturbances) {
         let cx = self.cx;
         let mut candidates: BTreeMap<Address, BTreeSet<NodeId>> = BTreeMap::new();
-        for retype in cx.retypes.changes.iter().filter(|r| !cx.online.contains_key(&r.address)) {
+        for retype in &cx.retypes.changes {
             let Some(object) = self.inputs.live.get(&retype.address) else { continue };
             for target in &object.depends_on {
+                if cx.online.contains_key(&retype.address) {
+                    // It goes with the old column, at the end; the way back from there needs it.
+                    self.touch_whole(target);
+                    continue;
+                }
                 let users = candidates.entry(target.clone()).or_default();
                 let altered = self
                     .inputs
@@ -28,6 +33,14 @@ impl Planner<'_> {
                     .desired_of(&retype.address)
                     .unwrap_or(&retype.address);
                 users.extend(self.graph.last(altered, Verb::Alter));
+            }
+        }
+        // The second columns of online changes that end.
+        for (shadow, _) in &self.inputs.afoot.columns {
+            let Some(id) = self.graph.last(&shadow.address, Verb::Drop) else { continue };
+            let Some(object) = self.inputs.live.get(&shadow.address) else { continue };
+            for target in &object.depends_on {
+                candidates.entry(target.clone()).or_default().insert(id);
             }
         }
         let matched = &self.inputs.difference.matched;

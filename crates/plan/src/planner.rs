@@ -107,6 +107,8 @@ fn plan_with(inputs: &Inputs<'_>, refills: Option<&Refills>) -> Plan {
         refills,
         twinned,
     };
+    let made_anew = |table: &Address| refills.is_some_and(|r| r.takes(table).is_some());
+    planner.out.refusals.extend(online.in_the_way(inputs, &made_anew));
     planner.out.warnings.extend(online.waiting(inputs));
     planner.out.refusals.extend(online.refusals);
     planner.out.warnings.extend(online.warnings);

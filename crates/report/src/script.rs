@@ -111,7 +111,15 @@ fn write_step(out: &mut String, step: &Step) {
         );
         let _ = writeln!(out, "DO {};", dollar_quote(&body));
     }
+    // In one piece here; the trigger has to know that nobody writes the rows.
+    let setting = step.pieces.as_ref().map(|pieces| quote_literal(&pieces.note));
+    if let Some(column) = &setting {
+        let _ = writeln!(out, "SET reconcile.backfill = {column};");
+    }
     let _ = writeln!(out, "{};", step.sql.trim_end());
+    if setting.is_some() {
+        let _ = writeln!(out, "RESET reconcile.backfill;");
+    }
 }
 
 /// Where names without a namespace are looked for, as `apply` has it.

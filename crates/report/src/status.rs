@@ -23,6 +23,8 @@ pub struct RunLine {
     pub by: String,
     /// The run that it undid.
     pub undoes: Option<i64>,
+    /// Whether it only ended an online change.
+    pub ends: bool,
     /// The unfinished run that it went on with.
     pub continues: Option<i64>,
     /// Where its stamp moved from and to.
@@ -80,6 +82,7 @@ fn write_run(page: &mut Page, run: &RunLine, with_steps: bool) {
     };
     let what = match run.undoes {
         Some(undone) => format!("rollback of run {undone}"),
+        None if run.ends => "end of an online change".to_owned(),
         None => "apply".to_owned(),
     };
     let title = style.paint(Tone::Strong, &format!("Run {}: {what}", run.id));

@@ -104,7 +104,7 @@ pub(crate) fn work(work: &Work, size: Option<&RelationSize>) -> String {
         Work::Scan(relation) => ("scans", relation),
         Work::Build(relation) => ("builds an index over", relation),
         Work::Refresh(relation) => ("computes the rows of", relation),
-        Work::Pieces(relation) => ("writes in pieces", relation),
+        Work::Pieces(relation) => ("writes, in pieces,", relation),
         Work::Rewrite(relation) => ("rewrites", relation),
     };
     match size {

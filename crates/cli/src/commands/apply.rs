@@ -14,7 +14,7 @@ use reconcile_sql::{QName, ServerVersion};
 use crate::args::{Approvals, Global, ModelPaths, Rehearsal, RehearseWhen};
 use crate::commands::online;
 use crate::derive;
-use crate::execute::{self, Change};
+use crate::execute::{self, Change, Doing};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -137,14 +137,14 @@ pub(crate) async fn run(
         mark,
         model_digest: desired.model.digest(),
         stamp,
-        undoes: None,
+        doing: Doing::Apply,
         wait: args.wait,
         lifted: Vec::new(),
         throttle: args.throttle == Throttle::On,
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     execute::prove(session, again, &applied, false).await?;
-    output.result(&execute::closing(&applied, None))?;
+    output.result(&execute::closing(&applied, &derived.plan, Doing::Apply))?;
     opened.session.close().await;
     match args.contract {
         true => online::contract_now(args.wait, &args.approvals, global, output, interrupt).await,

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use clap::Args;
-use reconcile_catalog::{Address, Catalog, Object};
+use reconcile_catalog::{Address, Object};
 use reconcile_kinds::online::split;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveOptions, Derived, derive_from};
@@ -15,7 +15,7 @@ use reconcile_report::{count, preview};
 
 use crate::args::{Approvals, Global};
 use crate::derive;
-use crate::execute::{self, Change};
+use crate::execute::{self, Change, Doing};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -25,8 +25,8 @@ use crate::trouble::Trouble;
 /// End an online change: drop the old column, which is the way back
 ///
 /// After `apply` has changed a column's type online, the old column is kept up to date, so that
-/// `rollback` is a matter of milliseconds. This takes it away, with its indexes, its trigger, and the type
-/// that nothing else uses.
+/// `rollback` only has to look at the rows and change the names back. This takes it away, with its
+/// indexes, its trigger, and the type that nothing else uses.
 #[derive(Debug, Args)]
 pub(crate) struct Contract {
     #[command(flatten)]
@@ -138,12 +138,13 @@ async fn run(
     };
     let question = format!("{question} {}?", count(steps, "step", "steps"));
     interrupt.or(execute::confirm(&question, args.yes, output)).await?;
+    let doing = Doing::End(end.command());
     let change = Change {
         derived: &derived,
         mark,
         model_digest: format!("{} of an online change", end.command()),
         stamp: None,
-        undoes: None,
+        doing,
         wait: args.wait,
         lifted: Vec::new(),
         throttle: true,
@@ -151,7 +152,7 @@ async fn run(
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     let again = async |session: &mut Session| without(end, session, &options).await;
     execute::prove(session, again, &applied, true).await?;
-    output.result(&execute::closing(&applied, None))?;
+    output.result(&execute::closing(&applied, &derived.plan, doing))?;
     opened.session.close().await;
     Ok(Exit::Done)
 }
@@ -210,7 +211,12 @@ async fn without(
         if let Some(function) = gone.iter().find(|a| shadow.is_function(a)) {
             snapshot.catalog.depend(&shadow.address, function);
         }
-        gone.extend(unused(&shadow.address, &snapshot.catalog, &gone));
+        // Its type goes with it unless somebody else uses it: nothing says that it shall stay.
+        let column = snapshot.catalog.get(&shadow.address);
+        let types = column.into_iter().flat_map(|column| column.depends_on.iter().cloned());
+        let types = types
+            .filter(|a| snapshot.catalog.get(a).is_some_and(|object| object.definition.is_type()));
+        types.for_each(|ty| desired.forget(&ty));
     }
     for address in gone {
         desired.forget(&address);
@@ -218,16 +224,4 @@ async fn without(
     }
     let derived = derive_from(session, options, snapshot, desired).await;
     derived.map_err(|error| Trouble::from(error).into())
-}
-
-/// The types that nothing uses once a column is gone.
-fn unused(column: &Address, live: &Catalog, gone: &[Address]) -> Vec<Address> {
-    let Some(column) = live.get(column) else { return Vec::new() };
-    let types = column.depends_on.iter().filter(|a| {
-        live.get(a).is_some_and(|o| o.definition.is_type())
-            && live
-                .dependents(a)
-                .all(|user| gone.contains(&user.address) || user.parent.as_ref() == Some(a))
-    });
-    types.cloned().collect()
 }

@@ -15,7 +15,7 @@ use reconcile_report::{count, preview};
 
 use crate::args::{Approvals, Global};
 use crate::derive;
-use crate::execute::{self, Change};
+use crate::execute::{self, Change, Doing};
 use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::interrupt::Interrupt;
@@ -84,6 +84,14 @@ pub(crate) async fn run(
     if !derived.plan.refusals.is_empty() {
         return Err(execute::refusals(&derived));
     }
+    let half = derived.snapshot.afoot.columns.iter().find(|(_, swapped)| !swapped);
+    if let Some((shadow, _)) = half {
+        let message = format!("an online change of {} is half done", shadow.column);
+        return Err(Failure::refused(
+            Trouble::new("half_done", message)
+                .help("Nothing was changed. `reconcile abort` takes it away; `rollback` then undoes the rest."),
+        ));
+    }
     let session = &mut opened.session;
     interrupt.or(execute::allowed(session, &derived, global)).await?;
     interrupt.or(derive::rows_allow(session, &derived)).await?;
@@ -94,12 +102,13 @@ pub(crate) async fn run(
     let question = format!("Undo run {} with these {}?", run.id, count(steps, "step", "steps"));
     interrupt.or(execute::confirm(&question, args.yes, output)).await?;
     let lifted = if args.allow_data_loss { vec![DATA_LOSS.to_owned()] } else { Vec::new() };
+    let doing = Doing::Rollback(run.id);
     let change = Change {
         derived: &derived,
         mark,
         model_digest: format!("rollback of run {}", run.id),
         stamp,
-        undoes: Some(run.id),
+        doing,
         wait: args.wait,
         lifted,
         throttle: true,
@@ -108,7 +117,7 @@ pub(crate) async fn run(
     let asked = DeriveOptions { exact: false, ..options.clone() };
     let again = async |session: &mut Session| back(session, &asked, &saved).await;
     execute::prove(session, again, &applied, true).await?;
-    output.result(&execute::closing(&applied, Some(run.id)))?;
+    output.result(&execute::closing(&applied, &derived.plan, doing))?;
     opened.session.close().await;
     Ok(Exit::Done)
 }
@@ -132,6 +141,9 @@ async fn find(
         None => "the journal has no such run",
         Some(run) if run.state == RunState::RolledBack => "it is undone already",
         Some(run) if run.undoes.is_some() => "it is a rollback itself",
+        Some(run) if run.ends => {
+            "it ended an online change, and the values that it dropped are gone"
+        }
         Some(_) => "it is not the last one, and what came later builds on it",
     };
     let help = match last {

@@ -88,6 +88,7 @@ async fn line(journal: &Journal, session: &mut Session, run: Run) -> Result<RunL
         started: run.started,
         finished: run.finished,
         undoes: run.undoes,
+        ends: run.ends,
         continues: run.continues,
         stamp: run.stamp,
         error: run.error,

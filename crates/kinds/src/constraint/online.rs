@@ -1,6 +1,7 @@
 //! The twin of a constraint on a column that is changed online.
 //!
-//! Checks and foreign keys of the column are proven beside readers and writers and change names. The index of a key is
+//! Checks and foreign keys of the column are proven beside readers and writers and take the names of the
+//! old ones, which go. The index of a key is
 //! built beside them; the key itself goes over to it in the transaction in which the columns change
 //! names, since a table has one primary key. Foreign keys that refer to it are taken away before and
 //! come back after, first for new rows and then, beside readers and writers, for all.
@@ -34,10 +35,9 @@ pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Res
             if there.is_none_or(|there| !there.validated) && new.rule.validated {
                 twin.prepare.push(Stage::transaction(vec![new.validate(second)]));
             }
-            let spare = doubling.shadow.twin(&format!("{first}_spare"));
-            twin.after.push(old.rename(first, &spare));
+            // The old column may not demand anything: a value that comes back may be none, or rounded.
+            twin.before.push(old.drop(first));
             twin.after.push(old.rename(second, first));
-            twin.after.push(old.rename(&spare, second));
         }
         Rule::PrimaryKey { .. } | Rule::Unique { .. } => {
             let index = Index::address(&table_of(&object.address), second);

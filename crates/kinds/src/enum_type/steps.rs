@@ -250,8 +250,9 @@ impl Kind for EnumTypeKind {
             .filter(uses)
             .map(|o| o.address.to_string())
             .collect();
-        let bodies =
-            cx.live.objects().filter(|o| o.get::<Function>().is_some_and(|f| f.mentions(&name)));
+        let stays = |o: &&Object| (after.definition)(o).is_some();
+        let mentions = |o: &&Object| o.get::<Function>().is_some_and(|f| f.mentions(&name));
+        let bodies = cx.live.objects().filter(mentions).filter(stays);
         users.extend(bodies.map(|o| format!("{} (in its body)", o.address)));
         if cx.desired.contains(&object.address) {
             users.push("the model".to_owned());

@@ -56,6 +56,8 @@ pub struct Run {
     pub stamp: Option<(String, String)>,
     /// The run that it undoes.
     pub undoes: Option<i64>,
+    /// Whether it only ended an online change.
+    pub ends: bool,
     /// The unfinished run of the same model before it.
     pub continues: Option<i64>,
     /// Why it stopped.
@@ -126,7 +128,7 @@ impl Journal {
         let step = self.sql_name("step");
         let sql = format!(
             "SELECT id, state, {}, {}, role, login, client, application, tool, plan_digest, \
-             fingerprint, model_digest, stamp_from, stamp_to, undoes, continues, error, \
+             fingerprint, model_digest, stamp_from, stamp_to, undoes, to_jsonb(r) ->> 'ends' AS ends, continues, error, \
              (SELECT count(*) FROM {step} s WHERE s.run = r.id) AS steps, \
              (SELECT count(*) FROM {step} s WHERE s.run = r.id AND s.state = 'done') AS steps_done \
              FROM {} r ORDER BY id DESC",
@@ -162,6 +164,8 @@ impl Journal {
             model_digest: text("model_digest"),
             stamp: owned("stamp_from").zip(owned("stamp_to")),
             undoes: self.parse_option(row, "undoes")?,
+            // The tables of an earlier release do not say.
+            ends: row.get("ends") == Some("true"),
             continues: self.parse_option(row, "continues")?,
             error: owned("error"),
             steps: self.parse(row, "steps")?,
@@ -216,7 +220,8 @@ impl Journal {
         rows.iter().map(step).collect()
     }
 
-    /// How many pieces of something are done according to the latest run that worked on it.
+    /// How many pieces of something are done, and how many there are, if the latest run that worked on it
+    /// did not finish it: what was finished is looked at as a whole the next time.
     ///
     /// # Errors
     /// If the journal cannot be read.
@@ -226,12 +231,14 @@ impl Journal {
         of: &str,
     ) -> Result<Option<(u64, u64)>, JournalError> {
         let sql = format!(
-            "SELECT pieces_done, pieces FROM {} WHERE pieces_of = {} ORDER BY run DESC LIMIT 1",
+            "SELECT state, pieces_done, pieces FROM {} WHERE pieces_of = {} ORDER BY run DESC LIMIT 1",
             self.sql_name("step"),
             quote_literal(of)
         );
         let rows = session.send(&sql).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
+        let Some(row) = rows.first().filter(|row| row.get("state") != Some("done")) else {
+            return Ok(None);
+        };
         Ok(self.parse_option(row, "pieces_done")?.zip(self.parse_option(row, "pieces")?))
     }
 
@@ -246,6 +253,7 @@ impl Journal {
         let did_something = |run: &&Run| {
             let chain = continued.contains(&run.id);
             run.undoes.is_none()
+                && !run.ends
                 && run.state != RunState::RolledBack
                 && !chain
                 && (run.steps_done > 0 || run.continues.is_some() || run.stamp.is_some())

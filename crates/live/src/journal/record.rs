@@ -23,6 +23,8 @@ pub struct Record<'a> {
     pub stamp: Option<(&'a str, &'a str)>,
     /// The run that this one undoes.
     pub undoes: Option<i64>,
+    /// Whether it only ends an online change, which cannot be undone.
+    pub ends: bool,
 }
 
 /// The time as of the statement.
@@ -63,6 +65,7 @@ impl Journal {
                 "stamp_from",
                 "stamp_to",
                 "undoes",
+                "ends",
                 "continues",
             ])
             .values_panic([
@@ -80,6 +83,7 @@ impl Journal {
                 maybe(record.stamp.map(|(from, _)| from)),
                 maybe(record.stamp.map(|(_, to)| to)),
                 number(record.undoes),
+                Expr::cust(if record.ends { "true" } else { "false" }),
                 number(continues),
             ])
             .to_string(PostgresQueryBuilder);

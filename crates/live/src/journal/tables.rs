@@ -46,8 +46,10 @@ impl Journal {
         let columns = ["pieces_of text", "pieces_done bigint", "pieces bigint"];
         let add = columns.map(|column| format!("ADD COLUMN IF NOT EXISTS {column}")).join(", ");
         format!(
-            "BEGIN; SET LOCAL lock_timeout = '10s'; ALTER TABLE {} {add}; UPDATE {} SET version = {VERSION}; COMMIT",
+            "BEGIN; SET LOCAL lock_timeout = '10s'; ALTER TABLE {} {add}; \
+             ALTER TABLE {} ADD COLUMN IF NOT EXISTS ends boolean; UPDATE {} SET version = {VERSION}; COMMIT",
             self.sql_name("step"),
+            self.sql_name("run"),
             self.sql_name("version")
         )
     }
@@ -74,6 +76,7 @@ impl Journal {
             .col(optional("stamp_from").text())
             .col(optional("stamp_to").text())
             .col(optional("undoes").big_integer())
+            .col(optional("ends").boolean())
             .col(optional("continues").big_integer())
             .col(optional("error").text())
             .take()

@@ -112,6 +112,7 @@ pub(crate) fn job<'a>(plan: &'a Plan, live: &'a Catalog, mark: Mark) -> Job<'a> 
         tool: "0.1.0".to_owned(),
         stamp: None,
         undoes: None,
+        ends: false,
         settings: Settings { wait: Duration::from_secs(20), ..Settings::default() },
     }
 }

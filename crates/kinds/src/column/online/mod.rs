@@ -34,7 +34,8 @@ impl Steps<'_> {
         let there = self.cx.afoot.definition::<Column>(&shadow.address);
         if let Some(there) = there.filter(|there| there.ty != second.ty) {
             return Err(self.refuse(format!(
-                "an online change of it to {} is under way; end it with `reconcile abort`",
+                "an online change of it to or from {} is under way; end it with `reconcile abort`, or with \
+                 `reconcile contract` once the columns have changed names",
                 there.ty
             )));
         }
@@ -117,13 +118,12 @@ impl Steps<'_> {
     /// the trigger yet, so that no row is missed.
     fn expand(&self, shadow: &Shadow, second: &Column, forth: &Carry) -> Vec<Action> {
         let clause = format!("ADD COLUMN {}", without_values(&shadow.address, second));
-        let mut add = Action::new(
+        let add = Action::new(
             &shadow.address,
             format!("add a second column for {}", self.address.short()),
             Sql::alter_table(&self.table, clause),
         )
         .locking(self.table.clone(), LockLevel::AccessExclusive);
-        add.preflights.extend(data::unfit(self.address, &self.live.ty, &self.desired.ty, self.cx));
         let mut actions = vec![add];
         actions.extend(settings(&shadow.address, &self.table, second));
         let function = self.function(shadow);
@@ -166,7 +166,9 @@ impl Steps<'_> {
         let action = Action::new(&shadow.address, summary, Sql::Statement(sql))
             .locking(self.table.clone(), LockLevel::RowExclusive)
             .working(Work::Pieces(self.table.clone()));
+        let unfit = data::unfit(self.address, &self.live.ty, &self.desired.ty, self.cx);
         Stage::outside(Action {
+            preflights: unfit.into_iter().collect(),
             pieces: Some(Pieces {
                 relation: self.table.clone(),
                 note: shadow.address.name().to_owned(),
