@@ -2,7 +2,7 @@
 
 use reconcile_catalog::{Address, Object, Renames};
 
-use super::{Shadow, Twin};
+use super::{Shadow, Twin, readers};
 use crate::constraint::table_of;
 use crate::step::Refusal;
 use crate::{Cx, kind};
@@ -38,6 +38,7 @@ impl<'a> Doubling<'a> {
                 out.push((object.address.clone(), twin));
             }
         }
+        out.extend(readers::twins(&doubling, cx)?);
         out.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(out)
     }
@@ -67,7 +68,7 @@ impl<'a> Doubling<'a> {
 }
 
 /// What a live object shall be: as the model says, or as it reads after the changes of type.
-fn wanted(live: &Object, cx: &Cx<'_>) -> Object {
+pub(super) fn wanted(live: &Object, cx: &Cx<'_>) -> Object {
     let desired = cx.fates.desired.get(&live.address).and_then(|d| cx.desired.get(d));
     let mut out = live.clone();
     match desired {

@@ -53,15 +53,18 @@ impl Steps<'_> {
         if !second.nullable {
             stages.extend(self.without_nulls(shadow, &second, there));
         }
-        let (mut before, mut after) = (Vec::new(), Vec::new());
+        let (mut before, mut after, mut late) = (Vec::new(), Vec::new(), Vec::new());
         // Who refers to a key goes before it and comes after it.
-        let (refer, other): (Vec<_>, Vec<_>) =
+        let (refer, mut other): (Vec<_>, Vec<_>) =
             twins.into_iter().map(|(_, twin)| twin).partition(|twin| !twin.finish.is_empty());
+        // Who reads it goes first of all: a query may need a key.
+        other.sort_by_key(|twin| !twin.replaces);
         for twin in &refer {
             before.extend(twin.before.iter().cloned());
         }
         for twin in other {
             stages.extend(twin.prepare);
+            late.extend(twin.late);
             before.extend(twin.before);
             after.extend(twin.after);
         }
@@ -73,6 +76,7 @@ impl Steps<'_> {
                 .locking(self.table.clone(), LockLevel::ShareUpdateExclusive),
         ));
         stages.extend(self.proof(shadow, &forth));
+        stages.extend(late);
         stages.push(self.swap(shadow, before, after));
         Ok(stages)
     }

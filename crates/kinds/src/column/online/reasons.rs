@@ -10,7 +10,7 @@ use super::column;
 use crate::constraint::{Constraint, Rule, table_of};
 use crate::enum_type::EnumType;
 use crate::inheritance;
-use crate::online::Shadow;
+use crate::online::{Shadow, has_query};
 use crate::step::Refusal;
 use crate::table::{Table, relation};
 use crate::trigger::{Enabled, Trigger};
@@ -107,10 +107,13 @@ fn keys(address: &Address, cx: &Cx<'_>) -> Option<String> {
     let stands = cx.live.dependents(address).filter(|o| {
         o.get::<Constraint>().is_some_and(|c| match &c.rule {
             Rule::Other { .. } => true,
-            Rule::PrimaryKey { .. } | Rule::Unique { .. } => cx
-                .live
-                .dependents(&o.address)
-                .any(|f| f.parent.as_ref() != Some(&o.address) && f.get::<Constraint>().is_none()),
+            // A query that groups by the key is made again anyway.
+            Rule::PrimaryKey { .. } | Rule::Unique { .. } => {
+                cx.live.dependents(&o.address).any(|f| {
+                    let apart = f.parent.as_ref() != Some(&o.address);
+                    apart && f.get::<Constraint>().is_none() && !has_query(f)
+                })
+            }
             Rule::Check { .. } | Rule::ForeignKey { .. } => false,
         })
     });
