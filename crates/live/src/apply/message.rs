@@ -115,6 +115,8 @@ pub(super) fn piece(
     let mut message = Message::new();
     begin(&mut message, preamble, Duration::from_millis(200));
     message.push(format!("SET LOCAL statement_timeout = {}", millis(longest)));
+    // What a crash of the server takes away it takes with its note: the next apply does it again.
+    message.push("SET LOCAL synchronous_commit = off");
     message.push(format!("SET LOCAL reconcile.backfill = {}", quote_literal(column)));
     for statement in statements {
         message.push(statement);
