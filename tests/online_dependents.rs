@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use common::{DONE, PARTIAL, REFUSED, apply_online, dump, execute, on, rows, scalar};
-use reconcile_testkit::{Database, database, majors};
+use reconcile_testkit::{Database, database, majors, unique_name};
 
 const WITHIN: [&str; 4] = ["apply", "--yes", "--strategy", "online"];
 
@@ -243,5 +243,143 @@ async fn readers_and_writers_go_on() {
             work.await.unwrap();
         }
         on(&url, &["contract", "--yes"]).await.expect(DONE);
+    }
+}
+
+const WATCHED: &str = "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL, touched int NOT NULL DEFAULT 0); \
+    CREATE TABLE seen (what text); INSERT INTO t SELECT i, i FROM generate_series(1, 400) i; \
+    CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS \
+    'BEGIN INSERT INTO seen VALUES (TG_NAME); IF TG_OP = ''UPDATE'' AND TG_WHEN = ''BEFORE'' THEN NEW.touched := OLD.touched + 1; END IF; RETURN NEW; END'; \
+    CREATE TRIGGER before_row BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION note(); \
+    CREATE TRIGGER after_row AFTER INSERT OR UPDATE ON t FOR EACH ROW EXECUTE FUNCTION note(); \
+    CREATE TRIGGER after_statement AFTER UPDATE ON t EXECUTE FUNCTION note(); \
+    CREATE TRIGGER of_n AFTER UPDATE OF n ON t FOR EACH ROW EXECUTE FUNCTION note(); \
+    CREATE TRIGGER never AFTER UPDATE ON t FOR EACH ROW EXECUTE FUNCTION note(); ALTER TABLE t DISABLE TRIGGER never;";
+
+const WIDER: &str = "tables: {t: {columns: {n: {type: bigint, nullable: false}}}}\n";
+
+/// How often each trigger fired, in the order of their names.
+const SEEN: &str = "SELECT coalesce((SELECT string_agg(what || ' ' || n, ', ' ORDER BY what) \
+    FROM (SELECT what, count(*) AS n FROM seen GROUP BY what) s), 'nothing') || ', ' || (SELECT sum(touched) FROM t)";
+
+#[tokio::test]
+async fn triggers_do_not_see_what_nobody_wrote() {
+    let (_folder, model) = model(WIDER);
+    for major in majors() {
+        let database = database(major, WATCHED).await;
+        let mut connection = database.connect().await;
+        apply_online(&database.url(), &model).await.expect(DONE).says_not("fire for every row");
+        assert_eq!(scalar(&mut connection, SEEN).await, "nothing, 0", "{major}");
+        // The next write is somebody's.
+        execute(&mut connection, "UPDATE t SET n = 7000000000 WHERE id = 1").await;
+        let seen = "after_row 1, after_statement 1, before_row 1, of_n 1, 1";
+        assert_eq!(scalar(&mut connection, SEEN).await, seen, "{major}");
+        on(&database.url(), &["contract", "--yes"]).await.expect(DONE);
+        on(&database.url(), &["plan", "--exit-code", &model]).await.expect(DONE);
+    }
+}
+
+#[tokio::test]
+async fn a_trigger_that_fires_for_every_row_is_approved_by_name() {
+    let (_folder, model) = model(WIDER);
+    for major in majors() {
+        let database = database(major, WATCHED).await;
+        let mut connection = database.connect().await;
+        let role = unique_name("clerk");
+        execute(
+            &mut connection,
+            &format!(
+                "CREATE ROLE {role}; ALTER TABLE t OWNER TO {role}; ALTER TABLE seen OWNER TO {role}; \
+                 GRANT CREATE ON SCHEMA public TO {role}; CREATE SCHEMA reconcile AUTHORIZATION {role}"
+            ),
+        )
+        .await;
+        let url = database.url();
+        let before = dump::definitions(&database).await;
+        let words = [&["--role", &role][..], &WITHIN, &["--throttle", "off"]].concat();
+        on(&url, &[&words[..], &[&model]].concat())
+            .await
+            .expect(REFUSED)
+            .says("--allow-trigger trigger:public.t.after_row")
+            .says("it would fire once for every piece of the rows that are carried over; approve that with")
+            .says("trigger:public.t.before_row would see a write of each row that is carried over (about 400)")
+            .says_not("allow-trigger trigger:public.t.of_n")
+            .says_not("allow-trigger trigger:public.t.never");
+        let one = [&words[..], &["--allow-trigger", "trigger:public.t.after_row", &model]].concat();
+        on(&url, &one)
+            .await
+            .expect(REFUSED)
+            .says("it fires for every row that is carried over (about 400): that is approved")
+            .says("--allow-trigger trigger:public.t.after_statement");
+        assert_eq!(before, dump::definitions(&database).await, "{major}");
+        on(&url, &[&words[..], &["--allow-trigger", "trigger:public.t.after_*", &model]].concat())
+            .await
+            .expect(DONE);
+        let seen = scalar(&mut connection, SEEN).await;
+        assert!(seen.starts_with("after_row 400, after_statement "), "{major}: {seen}");
+        assert!(seen.ends_with("before_row 400, 0"), "{major}: {seen}");
+        on(&url, &["contract", "--yes"]).await.expect(DONE);
+        assert!(!dump::definitions(&database).await.contains("_rc_"), "{major}");
+        execute(&mut connection, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    }
+}
+
+#[tokio::test]
+async fn who_may_be_a_replica_needs_no_approval() {
+    let (_folder, model) = model(WIDER);
+    for major in majors().into_iter().filter(|major| *major >= 15) {
+        let database = database(major, WATCHED).await;
+        let mut connection = database.connect().await;
+        let role = unique_name("clerk");
+        execute(
+            &mut connection,
+            &format!(
+                "CREATE ROLE {role}; ALTER TABLE t OWNER TO {role}; ALTER TABLE seen OWNER TO {role}; \
+                 GRANT CREATE ON SCHEMA public TO {role}; CREATE SCHEMA reconcile AUTHORIZATION {role}; \
+                 GRANT SET ON PARAMETER session_replication_role TO {role}"
+            ),
+        )
+        .await;
+        let words = [&["--role", &role][..], &WITHIN, &[&model]].concat();
+        on(&database.url(), &words).await.expect(DONE);
+        assert_eq!(scalar(&mut connection, SEEN).await, "nothing, 0", "{major}");
+        execute(
+            &mut connection,
+            &format!(
+                "REVOKE SET ON PARAMETER session_replication_role FROM {role}; DROP OWNED BY {role}; DROP ROLE {role}"
+            ),
+        )
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn triggers_for_replicas_are_judged_too() {
+    let (_folder, model) = model(WIDER);
+    let always = "ALTER TABLE t ENABLE ALWAYS TRIGGER after_row;";
+    let replica = "ALTER TABLE t ENABLE REPLICA TRIGGER never;";
+    for major in majors() {
+        // One that always fires does; the others still do not.
+        let one = database(major, &format!("{WATCHED} {always}")).await;
+        apply_online(&one.url(), &model)
+            .await
+            .expect(REFUSED)
+            .says("--allow-trigger trigger:public.t.after_row")
+            .says_not("after_statement, or");
+        let words = [&WITHIN[..], &["--allow-trigger", "all", &model]].concat();
+        on(&one.url(), &words).await.expect(DONE);
+        let seen = scalar(&mut one.connect().await, SEEN).await;
+        assert_eq!(seen, "after_row 400, 0", "{major}");
+        // One that is only for replicas shall not fire, so the rows are carried over as usual.
+        let other = database(major, &format!("{WATCHED} {replica}")).await;
+        apply_online(&other.url(), &model)
+            .await
+            .expect(REFUSED)
+            .says("--allow-trigger trigger:public.t.after_row")
+            .says("--allow-trigger trigger:public.t.after_statement")
+            .says_not("allow-trigger trigger:public.t.never");
+        on(&other.url(), &words).await.expect(DONE);
+        let seen = scalar(&mut other.connect().await, SEEN).await;
+        assert!(!seen.contains("never") && seen.contains("before_row 400"), "{major}: {seen}");
     }
 }

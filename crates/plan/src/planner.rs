@@ -47,6 +47,8 @@ pub struct Approvals {
     pub stall: Vec<String>,
     /// Objects that may be dropped with their data.
     pub drop: Vec<String>,
+    /// Triggers that may fire for rows that are carried over.
+    pub trigger: Vec<String>,
     /// Whether a drop still has to prove that it loses nothing (rollback).
     pub only_if_empty: bool,
 }

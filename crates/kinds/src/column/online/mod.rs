@@ -7,6 +7,7 @@
 
 mod carry;
 mod reasons;
+mod triggers;
 
 use reconcile_catalog::Object;
 use reconcile_sql::{LockLevel, QName, quote_ident, quote_literal};
@@ -17,11 +18,12 @@ use super::not_null::Nulls;
 use super::{Column, NotNull, data};
 use crate::constraint::{Constraint, table_of};
 use crate::online::{Doubling, Shadow};
-use crate::step::{Action, Pieces, Refusal, Sql, Stage, Work};
+use crate::step::{Action, Fires, Pieces, Refusal, Sql, Stage, Work};
 use crate::trigger::Trigger;
 
 use carry::Carry;
 pub(super) use reasons::shadow;
+use triggers::{Firing, Occasion};
 
 /// Stands in the trigger's function from the change of names on.
 pub(crate) const SWAPPED: &str = "-- the columns have changed names";
@@ -171,11 +173,35 @@ impl Steps<'_> {
             .locking(self.table.clone(), LockLevel::RowExclusive)
             .working(Work::Pieces(self.table.clone()));
         let unfit = data::unfit(self.address, &self.live.ty, &self.desired.ty, self.cx);
+        let firing = Firing::of(&table_of(self.address), self.cx);
+        let rows = self.cx.size(&self.table).map_or(-1.0, |size| size.rows);
+        let rows = if rows < 0.0 { "all".to_owned() } else { format!("about {rows:.0}") };
+        let undone: Vec<String> =
+            firing.undone.iter().map(|trigger| trigger.address.to_string()).collect();
+        let undone = (!undone.is_empty()).then(|| {
+            format!(
+                "{} would see a write of each row that is carried over ({rows}): what is done to the row there is \
+                 undone, what is done elsewhere is not",
+                undone.join(", ")
+            )
+        });
+        let fires = firing.beyond.into_iter().map(|trigger| Fires {
+            trigger: trigger.address.clone(),
+            when: match trigger.get::<Trigger>().map(Occasion::of) {
+                Some(occasion) if occasion.statement => {
+                    "once for every piece of the rows that are carried over".to_owned()
+                }
+                _ => format!("for every row that is carried over ({rows})"),
+            },
+        });
         Stage::outside(Action {
             preflights: unfit.into_iter().collect(),
+            warnings: undone.into_iter().collect(),
             pieces: Some(Pieces {
                 relation: self.table.clone(),
                 note: shadow.address.name().to_owned(),
+                replica: firing.replica,
+                fires: fires.collect(),
             }),
             ..action
         })
