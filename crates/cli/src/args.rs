@@ -165,6 +165,11 @@ pub(crate) struct Approvals {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) allow_drop: Vec<String>,
 
+    /// Approves that a trigger fires for rows which an online change carries over: an address such as
+    /// trigger:public.messages.audit, a glob, or `all`
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) allow_trigger: Vec<String>,
+
     /// How long to wait for a lock before backing off
     #[arg(long, value_name = "DURATION", default_value = "200ms", value_parser = duration::parse)]
     pub(crate) lock_timeout: Duration,

@@ -45,6 +45,7 @@ pub(crate) fn options(
         };
         options.approvals.stall.clone_from(&approvals.allow_stall);
         options.approvals.drop.clone_from(&approvals.allow_drop);
+        options.approvals.trigger.clone_from(&approvals.allow_trigger);
     }
     Ok(options)
 }

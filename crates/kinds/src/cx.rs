@@ -80,14 +80,26 @@ pub struct Facts {
     pub followers: Vec<String>,
     /// All types that a column may have, by namespace and name; built-in ones are left out.
     pub types: BTreeSet<QName>,
+    /// Whether the role may set `session_replication_role`, so that ordinary triggers do not see what it
+    /// writes.
+    #[serde(default)]
+    pub may_be_replica: bool,
 }
 
 impl Facts {
     /// What is known once the renames are done.
     #[must_use]
     pub fn renamed(&self, renames: &Renames) -> Self {
-        let Self { sizes, default_grantees, current_role, exclusions, published, followers, types } =
-            self;
+        let Self {
+            sizes,
+            default_grantees,
+            current_role,
+            exclusions,
+            published,
+            followers,
+            types,
+            may_be_replica,
+        } = self;
         Self {
             sizes: sizes.iter().map(|(name, size)| (renames.name(name), *size)).collect(),
             default_grantees: default_grantees.clone(),
@@ -96,6 +108,7 @@ impl Facts {
             published: published.iter().map(|name| renames.name(name)).collect(),
             followers: followers.clone(),
             types: types.iter().map(|name| renames.name(name)).collect(),
+            may_be_replica: *may_be_replica,
         }
     }
 }

@@ -78,6 +78,20 @@ pub struct Pieces {
     pub relation: QName,
     /// The column that is written: how far it is stands in the journal under this name.
     pub note: String,
+    /// Whether it is done as a replica, so that triggers which are not for replicas do not fire.
+    pub replica: bool,
+    /// The triggers that fire by it, for what nobody undoes: each needs an approval.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fires: Vec<Fires>,
+}
+
+/// A trigger that fires for a write that nobody made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Fires {
+    /// The trigger.
+    pub trigger: Address,
+    /// How often, in words.
+    pub when: String,
 }
 
 impl Action {

@@ -35,6 +35,7 @@ pub(crate) fn queries(version: ServerVersion, hidden: Option<&str>) -> Vec<Strin
             .to_owned(),
         published(&user, version),
         followers(),
+        replica(version),
     ]
 }
 
@@ -177,6 +178,19 @@ fn published(user: &str, version: ServerVersion) -> String {
     )
 }
 
+/// Whether the role may set `session_replication_role`: a superuser may, and from 15 on who was granted it.
+fn replica(version: ServerVersion) -> String {
+    let may = if version.at_least(15) {
+        "has_parameter_privilege('session_replication_role', 'SET')"
+    } else {
+        "current_setting('is_superuser')::boolean"
+    };
+    format!(
+        "SELECT 'fact' AS kind, 'replica' AS fact, NULL::text AS namespace, NULL::text AS name, \
+         NULL::text AS number WHERE {may}"
+    )
+}
+
 /// Who follows this server. A role without pg_read_all_stats sees that a standby is there, and
 /// not its state.
 fn followers() -> String {
@@ -203,6 +217,7 @@ pub(crate) fn read(row: &TextRow, facts: &mut Facts) {
         Some("default_grantee") => {
             facts.default_grantees.insert(text("name"));
         }
+        Some("replica") => facts.may_be_replica = true,
         Some("role") => facts.current_role = text("name"),
         Some("published") => {
             facts.published.insert(qualified());

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use reconcile_catalog::Address;
-use reconcile_kinds::Refusal;
+use reconcile_kinds::{Fires, Refusal};
 
 use crate::planner::Planner;
 use crate::step::Warning;
@@ -49,11 +49,31 @@ impl Planner<'_> {
         }
     }
 
-    /// Refuses what loses data or stalls for too long, unless it is approved.
+    /// Refuses what loses data, lets triggers fire, or stalls for too long, unless it is approved.
     pub(crate) fn demand_approvals(&mut self) {
         let approvals = self.inputs.approvals;
         let approved =
             |patterns: &[String], address: &Address| patterns.iter().any(|p| address.matches(p));
+        for fires in self
+            .out
+            .batches
+            .iter()
+            .flat_map(|b| &b.steps)
+            .flat_map(|s| &s.pieces)
+            .flat_map(|p| &p.fires)
+        {
+            let Fires { trigger, when } = fires;
+            if approved(&approvals.trigger, trigger) {
+                let text = format!("it fires {when}: that is approved");
+                self.out.warnings.push(Warning { address: Some(trigger.clone()), text });
+            } else {
+                let reason = format!(
+                    "it would fire {when}; approve that with --allow-trigger {trigger}, or let a role apply that may \
+                     set session_replication_role"
+                );
+                self.out.refusals.push(Refusal::new(trigger, reason));
+            }
+        }
         for batch in &mut self.out.batches {
             for step in &mut batch.steps {
                 let Some(loses) = &step.loses else { continue };

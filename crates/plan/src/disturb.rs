@@ -105,7 +105,7 @@ impl Disturbances {
         }
         for change in &difference.changes {
             match change {
-                Change::Alter { live, .. } if planner.twinned.contains(live) => {}
+                Change::Alter { live, .. } if planner.twinned.contains_key(live) => {}
                 Change::Alter { desired, live, properties } => {
                     // Its comment and its privileges belong to the column that it was.
                     if let Some(object) = planner
@@ -208,9 +208,13 @@ impl Disturbances {
             if object.address == *address {
                 continue;
             }
-            if planner.twinned.contains(&object.address) {
+            if let Some(&replaced) = planner.twinned.get(&object.address) {
                 planner.out.touched.insert(object.address.clone());
                 self.carry(planner, object, origin);
+                if replaced {
+                    self.replace(planner, object, disturbed, by, origin);
+                    queue.push_back((object.address.clone(), Disturbance::Rebuilt, origin.clone()));
+                }
                 continue;
             }
             // What goes in the same plan, itself or with what it is part of, only goes first.
@@ -314,6 +318,41 @@ impl Disturbances {
         }
     }
 
+    /// The twin of an object takes its place: the objections and warnings are those of any other way.
+    fn replace(
+        &mut self,
+        planner: &mut Planner<'_>,
+        object: &Object,
+        disturbed: &Object,
+        by: &Disturbance,
+        origin: &Address,
+    ) {
+        let reaction =
+            kind(object.address.kind()).map(|k| k.react(object, disturbed, by, &planner.cx));
+        match &reaction {
+            Some(Reaction::Refuse(reason))
+                if !restates(planner, object, disturbed, by, &reaction) =>
+            {
+                planner.out.refusals.push(Refusal::new(origin, reason.clone()));
+            }
+            Some(Reaction::Rebuild { warnings }) => {
+                let warn = |text: &String| Warning {
+                    address: Some(object.address.clone()),
+                    text: text.clone(),
+                };
+                planner.out.warnings.extend(warnings.iter().map(warn));
+            }
+            None
+            | Some(
+                Reaction::Refuse(_)
+                | Reaction::Keep
+                | Reaction::Goes
+                | Reaction::Exchange
+                | Reaction::Follow(_),
+            ) => {}
+        }
+    }
+
     fn rebuild(&mut self, planner: &mut Planner<'_>, object: &Object, origin: &Address) {
         self.rebuilt.entry(object.address.clone()).or_default().insert(origin.clone());
         self.carry(planner, object, origin);
@@ -343,6 +382,11 @@ impl Disturbances {
         let mut queue = vec![object];
         while let Some(parent) = queue.pop() {
             for child in planner.inputs.live.children(&parent.address) {
+                if planner.twinned.contains_key(&child.address) {
+                    // It has its twin's place, or the one of what it belongs to.
+                    planner.out.touched.insert(child.address.clone());
+                    continue;
+                }
                 let reaction = kind(child.address.kind())
                     .map(|k| k.react(child, parent, &Disturbance::Rebuilt, &planner.cx));
                 match reaction {

@@ -1,6 +1,6 @@
 //! Which changes are carried out beside readers and writers.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use reconcile_catalog::Address;
 use reconcile_diff::Change;
@@ -118,13 +118,14 @@ impl Online {
         afoot.filter(hit).map(|column| Refusal::new(column, reason)).collect()
     }
 
-    /// The live objects that have twins: what becomes of them is part of the change itself.
-    pub(crate) fn twinned(&mut self, cx: &Cx<'_>) -> BTreeSet<Address> {
-        let mut out = BTreeSet::new();
+    /// The live objects that have twins, with whether these replace them: what becomes of them is part of the
+    /// change itself.
+    pub(crate) fn twinned(&mut self, cx: &Cx<'_>) -> BTreeMap<Address, bool> {
+        let mut out = BTreeMap::new();
         for shadow in self.shadows.values() {
             match Doubling::twins(shadow, cx) {
                 Ok(twins) => {
-                    for (address, _) in twins {
+                    for (address, twin) in twins {
                         if shared(&address, cx) {
                             let reason = format!(
                                 "it cannot be changed online together with another column that {address} is about; \
@@ -132,7 +133,7 @@ impl Online {
                             );
                             self.refusals.push(Refusal::new(&shadow.column, reason));
                         }
-                        out.insert(address);
+                        out.insert(address, twin.replaces);
                     }
                 }
                 Err(refusal) => self.refusals.push(refusal),

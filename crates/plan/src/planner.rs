@@ -47,6 +47,8 @@ pub struct Approvals {
     pub stall: Vec<String>,
     /// Objects that may be dropped with their data.
     pub drop: Vec<String>,
+    /// Triggers that may fire for rows that are carried over.
+    pub trigger: Vec<String>,
     /// Whether a drop still has to prove that it loses nothing (rollback).
     pub only_if_empty: bool,
 }
@@ -184,8 +186,9 @@ pub(crate) struct Planner<'a> {
     pub(crate) needs: Vec<(NodeId, BTreeSet<Address>)>,
     /// What is made anew and filled with its rows.
     pub(crate) refills: Option<&'a Refills>,
-    /// Live objects whose twins take their places with a column that is changed online.
-    pub(crate) twinned: BTreeSet<Address>,
+    /// Live objects whose twins take their places with a column that is changed online, and whether they are
+    /// other objects then for whoever depends on them.
+    pub(crate) twinned: BTreeMap<Address, bool>,
 }
 
 impl Planner<'_> {
@@ -303,7 +306,7 @@ impl Planner<'_> {
             }
             Change::Alter { desired, live, properties } => {
                 let exchanged = disturbances.exchanges.is_type(live);
-                if self.twinned.contains(live) {
+                if self.twinned.contains_key(live) {
                     return; // Its twin is as it shall be.
                 }
                 if disturbances.is_rebuilt(live) && !exchanged {
@@ -361,15 +364,10 @@ impl Planner<'_> {
     /// The twins take the places of what a column's change disturbs, in the step that ends it.
     fn take_places(&mut self, shadow: &Shadow, desired: &Address) {
         let Some(last) = self.graph.last(desired, Verb::Alter) else { return };
-        for object in self.inputs.live.dependents(&shadow.column) {
-            if self.twinned.contains(&object.address) {
-                let wanted = self.inputs.difference.matched.desired_of(&object.address);
-                self.graph.also(wanted.unwrap_or(&object.address), Verb::Alter, last);
-            }
-        }
         // What is wrong with them was said when the column's own steps were made.
         for (address, twin) in Doubling::twins(shadow, &self.cx).unwrap_or_default() {
             let wanted = self.inputs.difference.matched.desired_of(&address).unwrap_or(&address);
+            self.graph.also(wanted, Verb::Alter, last);
             if let Some((first, _)) = self.graph.add(wanted, Verb::Alter, twin.finish) {
                 self.graph.order(last, first);
             }
@@ -420,6 +418,13 @@ impl Planner<'_> {
                     if let Some(object) = self.inputs.live.get(&address) {
                         for needed in object.depends_on.iter().chain(&object.parent) {
                             if let Some(later) = self.graph.first(needed, Verb::Drop) {
+                                self.graph.order(id, later);
+                            }
+                            // What another object replaces goes as well, in the step that does that.
+                            let replaced = self.twinned.get(needed) == Some(&true);
+                            let now = self.inputs.difference.matched.desired_of(needed);
+                            let later = self.graph.last(now.unwrap_or(needed), Verb::Alter);
+                            if let Some(later) = later.filter(|later| replaced && *later != id) {
                                 self.graph.order(id, later);
                             }
                             // It is named by what it is part of, under the name that this has.

@@ -112,12 +112,18 @@ fn write_step(out: &mut String, step: &Step) {
         let _ = writeln!(out, "DO {};", dollar_quote(&body));
     }
     // In one piece here; the trigger has to know that nobody writes the rows.
-    let setting = step.pieces.as_ref().map(|pieces| quote_literal(&pieces.note));
-    if let Some(column) = &setting {
-        let _ = writeln!(out, "SET reconcile.backfill = {column};");
+    let replica = step.pieces.as_ref().is_some_and(|pieces| pieces.replica);
+    if let Some(pieces) = &step.pieces {
+        let _ = writeln!(out, "SET reconcile.backfill = {};", quote_literal(&pieces.note));
+    }
+    if replica {
+        let _ = writeln!(out, "SET session_replication_role = replica;");
     }
     let _ = writeln!(out, "{};", step.sql.trim_end());
-    if setting.is_some() {
+    if replica {
+        let _ = writeln!(out, "RESET session_replication_role;");
+    }
+    if step.pieces.is_some() {
         let _ = writeln!(out, "RESET reconcile.backfill;");
     }
 }

@@ -169,6 +169,19 @@ pub(super) fn restore(object: &Object, cx: &Cx<'_>) -> Vec<Stage> {
     out.stages()
 }
 
+/// For an object without a list of its own that is made again: only its owner has anything on it.
+pub(super) fn nothing(target: &Address, cx: &Cx<'_>) -> Vec<Action> {
+    let address = Grants::address(target);
+    let has_list = cx.live.contains(&address) && !cx.fates.gone.contains(&address);
+    if !cx.live.contains(target) || has_list {
+        return Vec::new();
+    }
+    let Some(mut out) = Statements::new(&address, cx) else { return Vec::new() };
+    out.clear(&Grants { items: Vec::new(), owner_has_all: true });
+    // There was no list before, and nobody shall look for one.
+    out.actions.into_iter().map(|action| Action { address: target.clone(), ..action }).collect()
+}
+
 /// The privileges on one column, for another one that takes its name.
 pub(super) fn of_column(object: &Object, column: &str, cx: &Cx<'_>) -> Vec<Action> {
     let Some((grants, mut out)) = object.get::<Grants>().zip(Statements::new(&object.address, cx))

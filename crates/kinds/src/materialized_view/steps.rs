@@ -6,6 +6,7 @@ use reconcile_catalog::{Address, Definition, Object};
 use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::{MaterializedView, NAME, read};
+use crate::grant;
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage, Work};
@@ -52,7 +53,7 @@ impl Kind for MaterializedViewKind {
         })
     }
 
-    fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+    fn create(&self, object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
         let Some(view) = object.get::<MaterializedView>() else { return Ok(Vec::new()) };
         let name = relation(address);
@@ -78,7 +79,11 @@ impl Kind for MaterializedViewKind {
         if view.populated {
             action = action.working(Work::Refresh(name));
         }
-        Ok(vec![Stage::transaction(vec![action])])
+        let mut actions = vec![action];
+        if how == How::Within {
+            actions.extend(grant::nothing(address, cx));
+        }
+        Ok(vec![Stage::transaction(actions)])
     }
 
     fn rename(&self, live: &Object, to: &str, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {

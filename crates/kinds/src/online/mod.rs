@@ -11,10 +11,11 @@
 //! them back.
 
 mod afoot;
+mod readers;
 mod twins;
 
 use reconcile_catalog::{Address, Definition, Object, Renames, digest};
-use reconcile_sql::ident::fit;
+use reconcile_sql::ident::{MAX_IDENT_BYTES, fit};
 use std::sync::Arc;
 
 use crate::step::{Action, Stage};
@@ -22,6 +23,7 @@ use crate::trigger::Trigger;
 
 pub use crate::column::online::finish;
 pub use afoot::{Afoot, split};
+pub(crate) use readers::has_query;
 pub use twins::Doubling;
 pub(crate) use twins::wanted;
 
@@ -89,10 +91,15 @@ impl Shadow {
     }
 }
 
-/// A name that begins with ours; the end of the name that it is made from tells less than its
-/// beginning.
+/// A name that begins with ours. Of one that is too long the end is cut, which tells less than the beginning;
+/// a digest tells two of them apart.
 fn named(id: &str, name: &str) -> String {
-    fit(&format!("{PREFIX}{id}_{name}"), "")
+    let whole = format!("{PREFIX}{id}_{name}");
+    if whole.len() <= MAX_IDENT_BYTES {
+        return whole;
+    }
+    let tail: String = digest(name).chars().take(DIGITS).collect();
+    fit(&whole, &format!("_{tail}"))
 }
 
 /// The digits in a name that we gave.
@@ -117,6 +124,9 @@ pub struct Twin {
     pub demand: Vec<Action>,
     /// The proof that every row satisfies it, beside readers and writers.
     pub prove: Vec<Action>,
+    /// What is done last of all before the columns change names, since it is out of date the sooner the
+    /// earlier it is done.
+    pub late: Vec<Stage>,
     /// What is done in the transaction in which the columns change names, before they do.
     pub before: Vec<Action>,
     /// What is done in it afterwards.
@@ -125,6 +135,8 @@ pub struct Twin {
     pub finish: Vec<Stage>,
     /// Whether it refers to the column as to a key: it goes before the key does and comes after it.
     pub refers: bool,
+    /// Whether another object takes its place, so that what depends on it is made again.
+    pub replaces: bool,
 }
 
 #[cfg(test)]
@@ -140,6 +152,7 @@ mod tests {
         assert_eq!(id_of(&shadow.function()), Some(shadow.id.as_str()));
         assert_eq!(id_of(&shadow.twin(&"x".repeat(63))).map(str::len), Some(DIGITS));
         assert!(shadow.twin(&"x".repeat(63)).len() <= 63);
+        assert_ne!(shadow.twin(&"x".repeat(63)), shadow.twin(&"x".repeat(62)));
         for other in ["_rc_new", "_rc_12345678x", "_rc_1234567g_a", "rc_12345678_a", "role"] {
             assert_eq!(id_of(other), None, "{other}");
         }

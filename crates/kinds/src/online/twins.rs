@@ -2,7 +2,7 @@
 
 use reconcile_catalog::{Address, Object, Renames};
 
-use super::{Shadow, Twin};
+use super::{Shadow, Twin, readers};
 use crate::column::online::Loss;
 use crate::constraint::table_of;
 use crate::step::Refusal;
@@ -49,6 +49,7 @@ impl<'a> Doubling<'a> {
                 out.push((object.address.clone(), twin));
             }
         }
+        out.extend(readers::twins(&doubling, cx)?);
         out.sort_by(|(a, _), (b, _)| a.cmp(b));
         Ok(out)
     }

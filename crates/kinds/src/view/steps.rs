@@ -7,6 +7,7 @@ use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::{NAME, View, read, relation_query};
 use crate::column;
+use crate::grant;
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
 use crate::step::{Action, Refusal, Sql, Stage};
@@ -96,7 +97,7 @@ impl Kind for ViewKind {
         })
     }
 
-    fn create(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
+    fn create(&self, object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
         let Some(view) = object.get::<View>() else { return Ok(Vec::new()) };
         let name = relation(address);
@@ -113,6 +114,9 @@ impl Kind for ViewKind {
             );
             let summary = format!("let {}.{column} default to {default}", address.short());
             actions.push(Action::new(address, summary, Sql::Statement(sql)));
+        }
+        if how == How::Within {
+            actions.extend(grant::nothing(address, cx));
         }
         Ok(vec![Stage::transaction(actions)])
     }

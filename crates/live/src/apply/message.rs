@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use reconcile_kinds::RelationLock;
+use reconcile_kinds::{Pieces, RelationLock};
 use reconcile_plan::Batch;
 use reconcile_sql::literal::dollar_quote;
 use reconcile_sql::{LockLevel, ServerVersion, quote_literal};
@@ -109,7 +109,7 @@ pub(super) fn begin(message: &mut Message, preamble: Option<&str>, lock_timeout:
 pub(super) fn piece(
     preamble: Option<&str>,
     longest: Duration,
-    column: &str,
+    pieces: Option<&Pieces>,
     statements: impl IntoIterator<Item = String>,
 ) -> Message {
     let mut message = Message::new();
@@ -117,7 +117,12 @@ pub(super) fn piece(
     message.push(format!("SET LOCAL statement_timeout = {}", millis(longest)));
     // What a crash of the server takes away it takes with its note: the next apply does it again.
     message.push("SET LOCAL synchronous_commit = off");
-    message.push(format!("SET LOCAL reconcile.backfill = {}", quote_literal(column)));
+    if let Some(pieces) = pieces {
+        message.push(format!("SET LOCAL reconcile.backfill = {}", quote_literal(&pieces.note)));
+    }
+    if pieces.is_some_and(|pieces| pieces.replica) {
+        message.push("SET LOCAL session_replication_role = replica");
+    }
     for statement in statements {
         message.push(statement);
     }

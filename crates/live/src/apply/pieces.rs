@@ -177,7 +177,6 @@ impl Applying<'_> {
         range: Range,
         round: u64,
     ) -> Result<(), Option<Cause>> {
-        let column = step.pieces.as_ref().map_or("", |pieces| pieces.note.as_str());
         let Range { from, to, of } = range;
         let rows = format!("ctid >= '({from},0)' AND ctid < '({to},0)'");
         let (share, note) = if round + 1 < ROUNDS {
@@ -190,7 +189,8 @@ impl Applying<'_> {
         let note = note
             .map(|(to, of)| self.job.journal.pieces_are(self.run, step.number, &file.name, to, of));
         let statements = [self.lease.check(), update].into_iter().chain(note);
-        let sql = message::piece(self.session.preamble(), LONGEST, column, statements);
+        let (preamble, pieces) = (self.session.preamble(), step.pieces.as_ref());
+        let sql = message::piece(preamble, LONGEST, pieces, statements);
         let sent = interrupt::send(self.session, &sql.sql(), &mut self.interrupt).await;
         let server = match sent {
             Ok(_) => return Ok(()),
@@ -225,7 +225,7 @@ impl Applying<'_> {
     }
 
     async fn file(&mut self, pieces: &Pieces) -> Result<File, Cause> {
-        let Pieces { relation, note } = pieces;
+        let Pieces { relation, note, replica: _, fires: _ } = pieces;
         let name = quote_literal(&relation.to_string());
         let sql = format!(
             "SELECT c.oid || '/' || pg_catalog.pg_relation_filenode(c.oid) || '/' || a.attnum AS name, \

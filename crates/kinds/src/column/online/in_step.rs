@@ -69,8 +69,8 @@ impl Steps<'_> {
         in_step: &InStep,
     ) -> Vec<Stage> {
         let mut twins: Vec<Twin> = twins.into_iter().map(|(_, twin)| twin).collect();
-        let mut stages: Vec<Stage> =
-            twins.iter_mut().flat_map(|twin| std::mem::take(&mut twin.prepare)).collect();
+        let built = |twin: &mut Twin| [&mut twin.prepare, &mut twin.late].map(std::mem::take);
+        let mut stages: Vec<Stage> = twins.iter_mut().flat_map(built).flatten().collect();
         let there = self.cx.afoot.definition::<Column>(&shadow.address);
         let (mut before, after) = around(twins);
         before.extend(self.without_nulls(shadow, second, there).demand);

@@ -12,6 +12,7 @@ mod in_step;
 mod loss;
 mod reasons;
 mod swap;
+mod triggers;
 
 use reconcile_catalog::Object;
 use reconcile_sql::{LockLevel, QName, quote_ident};
@@ -22,7 +23,7 @@ use super::not_null::{Forbidding, Nulls};
 use super::{Column, NotNull, data};
 use crate::constraint::table_of;
 use crate::online::{Doubling, Shadow, Twin};
-use crate::step::{Action, Pieces, Refusal, Sql, Stage, Work};
+use crate::step::{Action, Fires, Pieces, Refusal, Sql, Stage, Work};
 use crate::trigger::{Enabled, Trigger};
 
 use carry::Carry;
@@ -31,6 +32,7 @@ pub(crate) use in_step::in_step;
 pub(crate) use loss::{Loss, loss_of_the_way_back};
 pub(super) use reasons::shadow;
 pub(crate) use swap::SWAPPED;
+use triggers::{Firing, Occasion};
 
 impl Steps<'_> {
     /// The stages of a change that has a shadow.
@@ -77,6 +79,7 @@ impl Steps<'_> {
                 .locking(self.table.clone(), LockLevel::ShareUpdateExclusive),
         ));
         stages.extend(self.proven(shadow, &second, there, &forth, &mut twins));
+        stages.extend(twins.iter_mut().flat_map(|twin| std::mem::take(&mut twin.late)));
         let (mut before, after) = around(twins);
         before.push(self.drop_proof(shadow));
         stages.push(self.swap(shadow, before, after));
@@ -196,11 +199,35 @@ impl Steps<'_> {
             .locking(self.table.clone(), LockLevel::RowExclusive)
             .working(Work::Pieces(self.table.clone()));
         let unfit = data::unfit(self.address, &self.live.ty, &self.desired.ty, self.cx);
+        let firing = Firing::of(&table_of(self.address), self.cx);
+        let rows = self.cx.size(&self.table).map_or(-1.0, |size| size.rows);
+        let rows = if rows < 0.0 { "all".to_owned() } else { format!("about {rows:.0}") };
+        let undone: Vec<String> =
+            firing.undone.iter().map(|trigger| trigger.address.to_string()).collect();
+        let undone = (!undone.is_empty()).then(|| {
+            format!(
+                "{} would see a write of each row that is carried over ({rows}): what is done to the row there is \
+                 undone, what is done elsewhere is not",
+                undone.join(", ")
+            )
+        });
+        let fires = firing.beyond.into_iter().map(|trigger| Fires {
+            trigger: trigger.address.clone(),
+            when: match trigger.get::<Trigger>().map(Occasion::of) {
+                Some(occasion) if occasion.statement => {
+                    "once for every piece of the rows that are carried over".to_owned()
+                }
+                _ => format!("for every row that is carried over ({rows})"),
+            },
+        });
         Stage::outside(Action {
             preflights: unfit.into_iter().collect(),
+            warnings: undone.into_iter().collect(),
             pieces: Some(Pieces {
                 relation: self.table.clone(),
                 note: shadow.address.name().to_owned(),
+                replica: firing.replica,
+                fires: fires.collect(),
             }),
             ..action
         })
@@ -230,7 +257,9 @@ impl Steps<'_> {
 /// What twins take before and after the columns change names. Who refers to a key goes before it and
 /// comes after it.
 fn around(twins: Vec<Twin>) -> (Vec<Action>, Vec<Action>) {
-    let (refer, other): (Vec<_>, Vec<_>) = twins.into_iter().partition(|twin| twin.refers);
+    let (refer, mut other): (Vec<_>, Vec<_>) = twins.into_iter().partition(|twin| twin.refers);
+    // Who reads it goes first of all: a query may need a key.
+    other.sort_by_key(|twin| !twin.replaces);
     let (mut before, mut after) = (Vec::new(), Vec::new());
     before.extend(refer.iter().flat_map(|twin| twin.before.iter().cloned()));
     for twin in other {

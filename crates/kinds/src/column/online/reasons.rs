@@ -1,16 +1,16 @@
 //! Whether a column can be changed online, and why not.
 
 use reconcile_catalog::Address;
-use reconcile_sql::lex::significant;
 
 use super::super::Column;
 use super::super::casts::Conversion;
 use super::super::steps::{convert, heirs};
 use super::column;
+use super::triggers::Occasion;
 use crate::constraint::{Constraint, Rule, table_of};
 use crate::enum_type::EnumType;
 use crate::inheritance;
-use crate::online::Shadow;
+use crate::online::{Shadow, has_query};
 use crate::step::Refusal;
 use crate::table::{Table, relation};
 use crate::trigger::{Enabled, Trigger};
@@ -107,10 +107,13 @@ fn keys(address: &Address, cx: &Cx<'_>) -> Option<String> {
     let stands = cx.live.dependents(address).filter(|o| {
         o.get::<Constraint>().is_some_and(|c| match &c.rule {
             Rule::Other { .. } => true,
-            Rule::PrimaryKey { .. } | Rule::Unique { .. } => cx
-                .live
-                .dependents(&o.address)
-                .any(|f| f.parent.as_ref() != Some(&o.address) && f.get::<Constraint>().is_none()),
+            // A query that groups by the key is made again anyway.
+            Rule::PrimaryKey { .. } | Rule::Unique { .. } => {
+                cx.live.dependents(&o.address).any(|f| {
+                    let apart = f.parent.as_ref() != Some(&o.address);
+                    apart && f.get::<Constraint>().is_none() && !has_query(f)
+                })
+            }
             Rule::Check { .. } | Rule::ForeignKey { .. } => false,
         })
     });
@@ -118,32 +121,13 @@ fn keys(address: &Address, cx: &Cx<'_>) -> Option<String> {
     Some(format!("{first} needs it; that is not supported yet"))
 }
 
-/// Triggers that would see the rows being carried over, or change what ours has written.
+/// Triggers that change what ours has read.
 fn triggers(table: &Address, shadow: &Shadow, cx: &Cx<'_>) -> Option<String> {
-    for object in cx.live.children(table) {
-        let Some(trigger) = object.get::<Trigger>() else { continue };
-        if matches!(trigger.enabled, Enabled::Disabled | Enabled::Replica) {
-            continue;
-        }
-        let name = &object.address;
-        let tokens = significant(&trigger.definition);
-        let head: Vec<String> = tokens
-            .iter()
-            .take_while(|t| !t.is("on"))
-            .filter_map(reconcile_sql::lex::Token::ident)
-            .collect();
-        let on_update = head.windows(2).any(|w| w[0] == "update" && w[1] != "of")
-            || head.last().is_some_and(|w| w == "update");
-        let before = head.iter().any(|w| w == "before");
-        if before && object.address.name() > shadow.trigger().as_str() {
-            return Some(format!(
-                "{name} fires after ours, since its name sorts behind {}",
-                shadow.trigger()
-            ));
-        }
-        if on_update && !before {
-            return Some(format!("{name} would fire for every row that is carried over"));
-        }
-    }
-    None
+    let behind = cx.live.children(table).find(|object| {
+        let active = object.get::<Trigger>().filter(|t| t.enabled != Enabled::Disabled);
+        let before = active.is_some_and(|t| Occasion::of(t).before);
+        before && object.address.name() > shadow.trigger().as_str()
+    })?;
+    let (name, ours) = (&behind.address, shadow.trigger());
+    Some(format!("{name} fires after ours, since its name sorts behind {ours}"))
 }

@@ -1,0 +1,105 @@
+//! The triggers that would see the rows being carried over.
+//!
+//! A role that may set `session_replication_role` carries the rows over as a replica: then only triggers fire
+//! that are for replicas too, as ours is. Where it may not, or where a trigger is only for replicas, the rows are
+//! carried over as anybody writes them, and the triggers that fire by that are named.
+
+use reconcile_catalog::{Address, Object};
+use reconcile_sql::lex::{Token, significant};
+
+use crate::Cx;
+use crate::trigger::{Enabled, Trigger};
+
+/// What a trigger is for, as far as it matters here.
+pub(super) struct Occasion {
+    /// Before the row or the statement, and not after it.
+    pub(super) before: bool,
+    /// For every UPDATE, and not only for some columns of it.
+    pub(super) any_update: bool,
+    /// For each statement, and not for each row.
+    pub(super) statement: bool,
+}
+
+impl Occasion {
+    /// Of the statement that makes the trigger.
+    pub(super) fn of(trigger: &Trigger) -> Self {
+        let tokens = significant(&trigger.definition);
+        let head: Vec<String> =
+            tokens.iter().take_while(|t| !t.is("on")).filter_map(Token::ident).collect();
+        let any_update = head.windows(2).any(|w| w[0] == "update" && w[1] != "of")
+            || head.last().is_some_and(|w| w == "update");
+        let each = |t: &[Token<'_>]| t[0].is("for") && t[1].is("each") && t[2].is("statement");
+        Self {
+            before: head.iter().any(|w| w == "before"),
+            any_update,
+            statement: tokens.windows(3).any(each),
+        }
+    }
+}
+
+/// How the rows of a table are carried over.
+#[derive(Default)]
+pub(super) struct Firing<'a> {
+    /// As a replica.
+    pub(super) replica: bool,
+    /// The triggers that fire for what nobody undoes: after a row, or once a statement.
+    pub(super) beyond: Vec<&'a Object>,
+    /// The triggers that fire before a row: what they do to it is undone.
+    pub(super) undone: Vec<&'a Object>,
+}
+
+impl<'a> Firing<'a> {
+    /// For a table.
+    pub(super) fn of(table: &Address, cx: &Cx<'a>) -> Self {
+        let all: Vec<(&Object, &Trigger)> =
+            cx.live.children(table).filter_map(|o| Some((o, o.get::<Trigger>()?))).collect();
+        let only_replicas = all.iter().any(|(_, trigger)| {
+            trigger.enabled == Enabled::Replica && Occasion::of(trigger).any_update
+        });
+        let mut out =
+            Self { replica: cx.facts.may_be_replica && !only_replicas, ..Self::default() };
+        for (object, trigger) in all {
+            let fires = match trigger.enabled {
+                Enabled::Always => true,
+                Enabled::Origin => !out.replica,
+                Enabled::Replica => out.replica,
+                Enabled::Disabled => false,
+            };
+            let occasion = Occasion::of(trigger);
+            if !fires || !occasion.any_update {
+                continue;
+            }
+            match occasion.before && !occasion.statement {
+                true => out.undone.push(object),
+                false => out.beyond.push(object),
+            }
+        }
+        out
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_trigger_is_for() {
+        let of = |definition: &str| {
+            let definition = definition.to_owned();
+            let occasion =
+                Occasion::of(&Trigger { definition, enabled: Enabled::Origin, inherited: false });
+            (occasion.before, occasion.any_update, occasion.statement)
+        };
+        let call = "EXECUTE FUNCTION public.f()";
+        let on = "ON public.\"update\" FOR EACH";
+        assert_eq!(
+            of(&format!("CREATE TRIGGER a AFTER UPDATE {on} ROW {call}")),
+            (false, true, false)
+        );
+        let some = format!("CREATE TRIGGER a AFTER INSERT OR UPDATE OF x, y {on} ROW {call}");
+        assert_eq!(of(&some), (false, false, false));
+        let all =
+            format!("CREATE TRIGGER a BEFORE INSERT OR UPDATE OR DELETE {on} STATEMENT {call}");
+        assert_eq!(of(&all), (true, true, true));
+    }
+}
