@@ -76,6 +76,8 @@ const STORED: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); \
     CREATE TRIGGER instead INSTEAD OF INSERT ON moods FOR EACH ROW EXECUTE FUNCTION instead(); \
     COMMENT ON TRIGGER instead ON moods IS 'nothing'; \
     GRANT SELECT ON counts, moods, above TO pg_monitor; GRANT SELECT (last) ON through TO pg_monitor; \
+    ALTER MATERIALIZED VIEW counts OWNER TO pg_signal_backend; ALTER VIEW moods OWNER TO pg_signal_backend; \
+    GRANT SELECT ON talk TO pg_signal_backend; ALTER STATISTICS counts_st OWNER TO pg_signal_backend; \
     ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO pg_read_all_stats;";
 
 const TEXT: &str = "tables:\n  talk:\n    columns:\n      mood: {type: varchar(10), nullable: false, default: \"'ok'\"}\n";
@@ -381,5 +383,29 @@ async fn triggers_for_replicas_are_judged_too() {
         on(&other.url(), &words).await.expect(DONE);
         let seen = scalar(&mut other.connect().await, SEEN).await;
         assert!(!seen.contains("never") && seen.contains("before_row 400"), "{major}: {seen}");
+    }
+}
+
+#[tokio::test]
+async fn virtual_columns_come_along_and_stored_ones_are_refused() {
+    let sql = "CREATE TABLE t (id int PRIMARY KEY, n int NOT NULL, twice bigint GENERATED ALWAYS AS (n * 2) VIRTUAL, \
+        CONSTRAINT small CHECK (twice < 100000)); INSERT INTO t SELECT i, i FROM generate_series(1, 400) i; \
+        COMMENT ON COLUMN t.twice IS 'double'; COMMENT ON CONSTRAINT small ON t IS 'not large'; \
+        CREATE VIEW doubles AS SELECT id, twice FROM t; GRANT SELECT ON doubles TO pg_monitor; \
+        CREATE MATERIALIZED VIEW sums AS SELECT sum(twice) AS s, n % 7 AS r FROM t GROUP BY 2; \
+        CREATE UNIQUE INDEX sums_r ON sums (r); GRANT SELECT (twice) ON t TO pg_monitor;";
+    let (_folder, model) = model(WIDER);
+    for major in majors().into_iter().filter(|major| *major >= 18) {
+        there_and_back(major, sql, &model).await;
+    }
+    for major in majors() {
+        let stored = sql.replace("VIRTUAL", "STORED");
+        let database = database(major, &stored).await;
+        let before = dump::definitions(&database).await;
+        apply_online(&database.url(), &model)
+            .await
+            .expect(REFUSED)
+            .says("column:public.t.twice is generated from it and stored");
+        assert_eq!(before, dump::definitions(&database).await, "{major}");
     }
 }

@@ -383,8 +383,9 @@ impl Disturbances {
         while let Some(parent) = queue.pop() {
             for child in planner.inputs.live.children(&parent.address) {
                 if planner.twinned.contains_key(&child.address) {
-                    // It has its twin's place, or the one of what it belongs to.
+                    // Its twin comes with that of what it belongs to.
                     planner.out.touched.insert(child.address.clone());
+                    queue.push(child);
                     continue;
                 }
                 let reaction = kind(child.address.kind())

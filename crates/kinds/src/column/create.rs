@@ -8,6 +8,7 @@ use super::declare::{declaration, settings, without_values};
 use super::not_null::Nulls;
 use super::{Column, data, generated, inherited};
 use crate::constraint::table_of;
+use crate::grant;
 use crate::inheritance;
 use crate::step::{Action, Refusal, Sql, Stage, Work};
 use crate::table::relation;
@@ -108,6 +109,9 @@ pub(super) fn stages(object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage
         actions.push(whole);
     }
     actions.extend(after);
+    if how == How::Within {
+        actions.extend(grant::on_column(address, cx));
+    }
     // What is only the catalog's business is done apart, before and at once.
     let heavy = actions.iter().any(|a| matches!(a.work, Work::Rewrite(_)));
     Ok(vec![if heavy && cx.is_rewritten(&table) {

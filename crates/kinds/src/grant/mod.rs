@@ -15,12 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::renaming;
 
+pub(crate) use statements::{closed, nothing, on_column};
 pub use steps::GrantKind;
-
-/// For an object without a list of its own that is made again: takes back what default privileges give.
-pub(crate) fn nothing(target: &Address, cx: &crate::Cx<'_>) -> Vec<crate::Action> {
-    statements::nothing(target, cx)
-}
 
 /// The name of the kind.
 pub const NAME: &str = "grant";

@@ -169,14 +169,25 @@ pub(super) fn restore(object: &Object, cx: &Cx<'_>) -> Vec<Stage> {
     out.stages()
 }
 
-/// For an object without a list of its own that is made again: only its owner has anything on it.
-pub(super) fn nothing(target: &Address, cx: &Cx<'_>) -> Vec<Action> {
+/// For a column that is made again: the privileges on it, which are in the list of its table.
+pub(crate) fn on_column(column: &Address, cx: &Cx<'_>) -> Vec<Action> {
+    let list = Grants::address(&crate::constraint::table_of(column));
+    let there = cx.live.get(&list).filter(|_| cx.live.contains(column));
+    there.map_or_else(Vec::new, |list| of_column(list, column.name(), cx))
+}
+
+/// For an object without a list of its own that is made again.
+pub(crate) fn nothing(target: &Address, cx: &Cx<'_>) -> Vec<Action> {
     let address = Grants::address(target);
     let has_list = cx.live.contains(&address) && !cx.fates.gone.contains(&address);
-    if !cx.live.contains(target) || has_list {
-        return Vec::new();
-    }
+    if !cx.live.contains(target) || has_list { Vec::new() } else { closed(target, cx) }
+}
+
+/// For an object that was just made: only its owner has anything on it.
+pub(crate) fn closed(target: &Address, cx: &Cx<'_>) -> Vec<Action> {
+    let address = Grants::address(target);
     let Some(mut out) = Statements::new(&address, cx) else { return Vec::new() };
+    out.owner.clone_from(&cx.facts.current_role);
     out.clear(&Grants { items: Vec::new(), owner_has_all: true });
     // There was no list before, and nobody shall look for one.
     out.actions.into_iter().map(|action| Action { address: target.clone(), ..action }).collect()

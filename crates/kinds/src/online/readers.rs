@@ -19,6 +19,7 @@ use reconcile_sql::{LockLevel, QName, quote_ident};
 
 use super::twins::wanted;
 use super::{Doubling, Shadow, Twin};
+use crate::column::Column;
 use crate::constraint::Constraint;
 use crate::materialized_view::MaterializedView;
 use crate::step::{Action, Refusal, Sql, Stage, Work};
@@ -98,7 +99,12 @@ fn chain<'c>(column: &Address, cx: &Cx<'c>) -> Vec<&'c Object> {
     }
     let mut left: Vec<&Object> =
         readers.into_iter().filter(|o| needed.contains(&o.address)).collect();
-    if left.iter().any(|o| needs_key(o, column, cx) || is_shared(&o.address, column, cx)) {
+    let hinders = |o: &&Object| {
+        needs_more(o, column, cx)
+            || is_shared(&o.address, column, cx)
+            || may_read_no_other(o, column, cx)
+    };
+    if left.iter().any(|o| hinders(o)) {
         return Vec::new();
     }
     left.sort_by(|a, b| a.address.cmp(&b.address));
@@ -111,13 +117,25 @@ fn chain<'c>(column: &Address, cx: &Cx<'c>) -> Vec<&'c Object> {
     out
 }
 
-/// Whether a query reads columns that a key of the column decides (`GROUP BY id`): the shadow has no key
-/// before the columns change names, so that nothing can be made on it before.
-fn needs_key(object: &Object, column: &Address, cx: &Cx<'_>) -> bool {
-    object.depends_on.iter().any(|on| {
-        let key = cx.live.get(on).filter(|o| o.get::<Constraint>().is_some());
-        key.is_some_and(|key| key.depends_on.contains(column))
+/// Whether a query needs what the shadow has only once the columns have changed names: a key that decides
+/// other columns (`GROUP BY id`), a column that is computed from it.
+fn needs_more(object: &Object, column: &Address, cx: &Cx<'_>) -> bool {
+    object.depends_on.iter().filter_map(|on| cx.live.get(on)).any(|on| {
+        let hangs_on_it = on.get::<Constraint>().is_some() || on.get::<Column>().is_some();
+        hangs_on_it && on.depends_on.contains(column)
     })
+}
+
+/// Whether a view reads with the privileges of somebody who may have them on the column alone: the shadow gets
+/// these when it has the name.
+fn may_read_no_other(object: &Object, column: &Address, cx: &Cx<'_>) -> bool {
+    let table = crate::constraint::table_of(column);
+    let granted = cx.live.definition::<grant::Grants>(&grant::Grants::address(&table));
+    let alone = granted.is_some_and(|grants| {
+        grants.items.iter().any(|item| item.column.as_deref() == Some(column.name()))
+    });
+    let owner = |of| cx.live.definition::<owner::Owner>(&owner::Owner::address(of));
+    alone && object.get::<View>().is_some() && owner(&object.address) != owner(&table)
 }
 
 /// Whether a relation reads another column that is changed online in the same plan as well.
@@ -126,12 +144,18 @@ fn is_shared(address: &Address, column: &Address, cx: &Cx<'_>) -> bool {
     others.any(|other| readers(other, cx).iter().any(|o| o.address == *address))
 }
 
-/// What is made together with a successor, in order; the rest comes back once it has its name.
+/// What is made together with a successor, in order; the rest comes back once it has its name. A view reads with
+/// its owner's privileges, and whoever reads it needs some. A materialized view is computed by the role that
+/// applies, as when it is made at once: its owner may not be allowed to read what it has been given.
 fn parts<'c>(object: &Object, cx: &Cx<'c>) -> Vec<&'c Object> {
-    let made = [owner::NAME, grant::NAME, comment::NAME, index::NAME, statistics::NAME];
+    let is_made = |part: &Object| match part.address.kind() {
+        comment::NAME | index::NAME | statistics::NAME => true,
+        owner::NAME | grant::NAME => object.get::<View>().is_some(),
+        _ => false,
+    };
     let (mut out, mut queue) = (Vec::new(), vec![object.address.clone()]);
     while let Some(parent) = queue.pop() {
-        let children = cx.live.children(&parent).filter(|o| made.contains(&o.address.kind()));
+        let children = cx.live.children(&parent).filter(|o| is_made(o));
         for child in children.filter(|o| !cx.fates.gone.contains(&o.address)) {
             queue.push(child.address.clone());
             out.push(child);
@@ -215,12 +239,16 @@ impl Successors<'_> {
                 summary: format!("make {} on the second column", address.name()),
                 ..action
             }));
-            for part in
-                parts.iter().filter(|o| [owner::NAME, grant::NAME].contains(&o.address.kind()))
-            {
-                let part = self.wanted(part)?;
-                let create = actions(&part, |kind| kind.create(&part, How::Within, self.cx))?;
-                out.extend(unknown(create, &part.address));
+            if made.get::<MaterializedView>().is_some() {
+                out.extend(unknown(grant::closed(&object.address, self.cx), &object.address));
+            }
+            // Whose they are decides what of their privileges needs no saying.
+            for which in [owner::NAME, grant::NAME] {
+                for part in parts.iter().filter(|o| o.address.kind() == which) {
+                    let part = self.wanted(part)?;
+                    let create = actions(&part, |kind| kind.create(&part, How::Within, self.cx))?;
+                    out.extend(unknown(create, &part.address));
+                }
             }
             back.extend(self.rename(object, name, &self.shadow.twin(name))?);
         }

@@ -1,6 +1,6 @@
 //! Whether a column can be changed online, and why not.
 
-use reconcile_catalog::Address;
+use reconcile_catalog::{Address, Object};
 
 use super::super::Column;
 use super::super::casts::Conversion;
@@ -72,8 +72,15 @@ fn reason(
             "it becomes an identity column, or is one no more; do one after the other".to_owned(),
         );
     }
-    if let Some(other) = cx.live.dependents(address).find(|o| column(o).is_some()) {
-        return Some(format!("{} is generated from it", other.address));
+    // A virtual one has no values: it is dropped and made again while the columns change names.
+    let stored = |o: &&Object| column(o).is_some_and(|c| !c.is_virtual);
+    if let Some(other) = cx.live.dependents(address).find(stored) {
+        return Some(format!(
+            "{} is generated from it and stored, and PostgreSQL makes such a column only by writing the whole \
+             table; let it be an ordinary column first, which keeps its values, with a trigger that writes it, or \
+             change the type at a quiet time with --strategy direct",
+            other.address
+        ));
     }
     for ty in [&live.ty, &desired.ty] {
         let is_enum = ty.namespace.as_deref().is_some_and(|namespace| {
