@@ -14,13 +14,14 @@ use reconcile_sql::{LockLevel, QName, quote_ident, quote_literal};
 use super::alter::Steps;
 use super::declare::{counting, identity_clause, settings, without_values};
 use super::not_null::Nulls;
-use super::{Column, NotNull, data};
+use super::{Column, NotNull, formula};
 use crate::constraint::{Constraint, table_of};
+use crate::function::Function;
 use crate::online::{Doubling, Shadow};
 use crate::step::{Action, Pieces, Refusal, Sql, Stage, Work};
 use crate::trigger::Trigger;
 
-use carry::Carry;
+use carry::{Carry, Helper, ways};
 pub(super) use reasons::shadow;
 
 /// Stands in the trigger's function from the change of names on.
@@ -44,10 +45,11 @@ impl Steps<'_> {
                 "an online change of it was given up half way; end that with `reconcile abort` first",
             ));
         }
-        let forth = Carry::new(self.address.name(), &self.live.ty, &self.desired.ty, self.cx);
+        let (forth, back) = ways(shadow, self.live, self.desired, self.cx);
         let mut stages = Vec::new();
-        if there.is_none() {
-            stages.push(Stage::transaction(self.expand(shadow, &second, &forth)));
+        match there {
+            None => stages.push(Stage::transaction(self.expand(shadow, &second, &forth, &back))),
+            Some(_) => self.goes_on(shadow, &forth)?,
         }
         stages.push(self.carry_over(shadow, &forth));
         if !second.nullable {
@@ -73,8 +75,21 @@ impl Steps<'_> {
                 .locking(self.table.clone(), LockLevel::ShareUpdateExclusive),
         ));
         stages.extend(self.proof(shadow, &forth));
-        stages.push(self.swap(shadow, before, after));
+        stages.push(self.swap(shadow, &back, before, after));
         Ok(stages)
+    }
+
+    /// What is under way converts values as it was begun with.
+    fn goes_on(&self, shadow: &Shadow, forth: &Carry) -> Result<(), Refusal> {
+        let mut functions = self.cx.afoot.objects().filter(|o| shadow.is_function(&o.address));
+        let body = functions.find_map(|o| o.get::<Function>()).map(|f| f.body.as_str());
+        if body.is_none_or(|body| forth.is_of(body, shadow)) {
+            return Ok(());
+        }
+        Err(self.refuse(
+            "the online change of it that is under way was begun with another `using:`; put that back, or end it \
+             with `reconcile abort`, or with `reconcile contract` once the columns have changed names",
+        ))
     }
 
     /// The second column as it is made: nullable, without values of its own.
@@ -116,7 +131,7 @@ impl Steps<'_> {
 
     /// The second column, and the trigger that writes it. The lock waits for every writer that does not know
     /// the trigger yet, so that no row is missed.
-    fn expand(&self, shadow: &Shadow, second: &Column, forth: &Carry) -> Vec<Action> {
+    fn expand(&self, shadow: &Shadow, second: &Column, forth: &Carry, back: &Carry) -> Vec<Action> {
         let clause = format!("ADD COLUMN {}", without_values(&shadow.address, second));
         let add = Action::new(
             &shadow.address,
@@ -126,6 +141,10 @@ impl Steps<'_> {
         .locking(self.table.clone(), LockLevel::AccessExclusive);
         let mut actions = vec![add];
         actions.extend(settings(&shadow.address, &self.table, second));
+        // The way back is made too, because nothing else tells whether PostgreSQL understands it.
+        for way in [forth, back] {
+            actions.extend(self.helper(shadow, way));
+        }
         let function = self.function(shadow);
         let body = forth.function(&function, shadow, "");
         let summary = format!("make the function that keeps {} in step", shadow.address.name());
@@ -150,6 +169,17 @@ impl Steps<'_> {
         actions
     }
 
+    /// The function that computes a value, for everybody who writes the table: the proof is a CHECK, which
+    /// calls it as the one who writes.
+    fn helper(&self, shadow: &Shadow, way: &Carry) -> Vec<Action> {
+        let Some(Helper { name, signature, sql }) = &way.helper else { return Vec::new() };
+        let summary = format!("make the function {} that computes a value", name.name);
+        let make = Action::new(&shadow.address, summary, Sql::Statement(sql.clone()));
+        let summary = format!("let whoever writes {} call it", self.table.name);
+        let grant = format!("GRANT EXECUTE ON FUNCTION {signature} TO PUBLIC");
+        vec![make, Action::new(&shadow.address, summary, Sql::Statement(grant))]
+    }
+
     /// Writes the second column of the rows that were there before the trigger.
     fn carry_over(&self, shadow: &Shadow, forth: &Carry) -> Stage {
         let second = quote_ident(shadow.address.name());
@@ -166,9 +196,10 @@ impl Steps<'_> {
         let action = Action::new(&shadow.address, summary, Sql::Statement(sql))
             .locking(self.table.clone(), LockLevel::RowExclusive)
             .working(Work::Pieces(self.table.clone()));
-        let unfit = data::unfit(self.address, &self.live.ty, &self.desired.ty, self.cx);
         Stage::outside(Action {
-            preflights: unfit.into_iter().collect(),
+            formulas: formula::formulas(self.address, self.live, self.desired, self.cx),
+            preflights: self.unfit(),
+            warnings: self.remarks(),
             pieces: Some(Pieces {
                 relation: self.table.clone(),
                 note: shadow.address.name().to_owned(),
@@ -229,7 +260,13 @@ impl Steps<'_> {
     }
 
     /// The columns change names, and so do their twins; nothing in it depends on how many rows there are.
-    fn swap(&self, shadow: &Shadow, before: Vec<Action>, after: Vec<Action>) -> Stage {
+    fn swap(
+        &self,
+        shadow: &Shadow,
+        back: &Carry,
+        before: Vec<Action>,
+        after: Vec<Action>,
+    ) -> Stage {
         let (first, second) = (self.column.clone(), quote_ident(shadow.address.name()));
         let spare = quote_ident(&shadow.twin(&format!("{}_spare", self.address.name())));
         let mut actions = before;
@@ -280,7 +317,7 @@ impl Steps<'_> {
         if let Some(default) = &self.desired.default {
             actions.extend(self.set_default(Some(default), &name));
         }
-        let back = Carry::new(self.address.name(), &self.desired.ty, &self.live.ty, self.cx);
+        actions.extend(self.helper(shadow, back));
         let function = self.function(shadow);
         let summary = format!("let every write of {name} write the old column too");
         let body = back.function(&function, shadow, SWAPPED);
