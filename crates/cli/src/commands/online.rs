@@ -211,6 +211,11 @@ async fn without(
         if let Some(function) = gone.iter().find(|a| shadow.is_function(a)) {
             snapshot.catalog.depend(&shadow.address, function);
         }
+        // What the trigger calls stays as long as the trigger does.
+        for helper in gone.iter().filter(|a| shadow.is_helper(a)) {
+            snapshot.catalog.depend(&shadow.trigger_address(), helper);
+            snapshot.catalog.depend(helper, &shadow.address);
+        }
         // Its type goes with it unless somebody else uses it: nothing says that it shall stay.
         let column = snapshot.catalog.get(&shadow.address);
         let types = column.into_iter().flat_map(|column| column.depends_on.iter().cloned());

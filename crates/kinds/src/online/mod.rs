@@ -79,6 +79,11 @@ impl Shadow {
             && address.name().strip_suffix("()") == Some(self.function().as_str())
     }
 
+    /// Whether an address is that of a function that computes values for it.
+    pub fn is_helper(&self, address: &Address) -> bool {
+        address.kind() == crate::function::NAME && !self.is_function(address) && self.made(address)
+    }
+
     /// Whether the change of this column made an object, or something that the object belongs to.
     pub fn made(&self, address: &Address) -> bool {
         address.path().iter().any(|name| id_of(name) == Some(self.id.as_str()))
