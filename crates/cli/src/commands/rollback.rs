@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::Args;
 use reconcile_catalog::{Address, Catalog, Object};
 use reconcile_diff::renames;
+use reconcile_live::apply::Bounds;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveOptions, Derived, derive_from};
 use reconcile_live::introspect::introspect;
@@ -112,6 +113,7 @@ pub(crate) async fn run(
         wait: args.wait,
         lifted,
         throttle: true,
+        bounds: Bounds::default(),
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     let asked = DeriveOptions { exact: false, ..options.clone() };

@@ -161,6 +161,10 @@ pub(super) fn cause(server: &ServerError, message: &Message, interrupted: bool) 
         ends::CHANGED => Cause::Changed,
         "57014" if interrupted => Cause::Interrupted,
         "57014" => Cause::Cancelled { error },
+        _ if error.is_exhausted() => {
+            let number = message.step_of(server.statement.as_deref(), server.statement_index);
+            Cause::Exhausted { number, error }
+        }
         _ => match message.step_of(server.statement.as_deref(), server.statement_index) {
             Some(number) => Cause::Step { number, error },
             None => Cause::Connection(Error::Server(error)),

@@ -15,6 +15,7 @@ use crate::journal::Journal;
 use crate::lease::Lease;
 use crate::marks::Mark;
 use crate::reading::{SETTINGS, search_path};
+use crate::rows::ResultSet;
 
 /// The SQLSTATEs with which our own conditions end a transaction.
 pub(super) mod ends {
@@ -76,6 +77,12 @@ impl Message {
         self.statements.join("\n;\n")
     }
 
+    /// How many rows the statements of steps have written.
+    pub(super) fn written(&self, sets: &[ResultSet]) -> u64 {
+        let of_steps = self.steps.iter().zip(sets).filter(|(step, _)| step.is_some());
+        of_steps.map(|(_, set)| set.rows_affected).sum()
+    }
+
     /// The step that a failed statement belongs to.
     pub(super) fn step_of(&self, statement: Option<&str>, index: usize) -> Option<usize> {
         let same = |sql: &String| Some(sql.trim()) == statement.map(str::trim);
@@ -105,18 +112,22 @@ pub(super) fn begin(message: &mut Message, preamble: Option<&str>, lock_timeout:
 }
 
 /// A short transaction that writes a column of some rows, and rolls back when it takes longer than it
-/// may.
+/// may: `before` and `after` are ours, `update` is the step's.
 pub(super) fn piece(
     preamble: Option<&str>,
     longest: Duration,
     column: &str,
-    statements: impl IntoIterator<Item = String>,
+    (step, before, update, after): (usize, String, String, Vec<String>),
 ) -> Message {
     let mut message = Message::new();
     begin(&mut message, preamble, Duration::from_millis(200));
     message.push(format!("SET LOCAL statement_timeout = {}", millis(longest)));
     message.push(format!("SET LOCAL reconcile.backfill = {}", quote_literal(column)));
-    for statement in statements {
+    message.push(before);
+    message.current = Some(step);
+    message.push(update);
+    message.current = None;
+    for statement in after {
         message.push(statement);
     }
     message.push("COMMIT");
