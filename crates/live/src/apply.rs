@@ -12,6 +12,7 @@ mod message;
 mod outside;
 mod pieces;
 mod stopped;
+mod tempo;
 mod wait;
 
 use std::time::Duration;

@@ -23,6 +23,7 @@ impl Applying<'_> {
         last: bool,
     ) -> Result<(), Cause> {
         let mut waiting = Waiting::new(self.run, batch, self.job.settings.wait);
+        let mut tempo = waiting.begin(self).await?;
         let (mut tries, mut too_long) = (0, 0);
         loop {
             if self.interrupt.is_raised() {
@@ -37,6 +38,7 @@ impl Applying<'_> {
                 run: self.run,
                 number,
                 batch,
+                lock_timeout: tempo.next(waiting.jitter()),
                 mark: &self.mark,
                 version: self.version(),
                 preamble: self.session.preamble(),

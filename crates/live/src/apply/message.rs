@@ -29,9 +29,6 @@ pub(super) mod ends {
     pub(crate) const TOO_LONG: &str = "RC005";
 }
 
-/// The least lock_timeout: 0 would be for ever.
-const LEAST_LOCK_TIMEOUT: Duration = Duration::from_millis(10);
-
 /// What a transaction is built from.
 pub(super) struct Inputs<'a> {
     pub(super) journal: &'a Journal,
@@ -40,6 +37,8 @@ pub(super) struct Inputs<'a> {
     /// The number of the batch, from 1.
     pub(super) number: usize,
     pub(super) batch: &'a Batch,
+    /// How long each lock may be waited for this time.
+    pub(super) lock_timeout: Duration,
     pub(super) mark: &'a Mark,
     pub(super) version: ServerVersion,
     /// `SET LOCAL ROLE …`, where the session does not have the role.
@@ -151,11 +150,10 @@ pub(super) fn small(
 
 /// A batch with everything around its steps.
 pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
-    let Inputs { journal, lease, run, number, batch, mark, version, preamble, lifted, closing } =
-        inputs;
+    let Inputs { journal, lease, run, number, batch, lock_timeout, mark, .. } = inputs;
+    let Inputs { version, preamble, lifted, closing, .. } = inputs;
     let bounded = !batch.hold.is_zero();
     let mut message = Message::new();
-    let lock_timeout = batch.lock_timeout.max(LEAST_LOCK_TIMEOUT);
     begin(&mut message, preamble, lock_timeout);
     if bounded && version.at_least(17) {
         // The last resort: the session ends with it. Everything else is bounded on its own.

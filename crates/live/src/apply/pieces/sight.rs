@@ -9,6 +9,7 @@ use reconcile_sql::{QName, quote_literal};
 
 use super::super::{Applying, Cause};
 use super::throttle::{Sight, Slot, Standby};
+use crate::blockers::WRAPAROUND;
 use crate::error::Error;
 use crate::rows::TextRow;
 
@@ -48,7 +49,7 @@ fn query(relation: &QName) -> String {
          AND l.database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = pg_catalog.current_database()) \
          JOIN pg_catalog.pg_class c ON c.oid = t.oid \
          JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid AND a.usename IS NULL \
-         WHERE a.query LIKE '%(to prevent wraparound)' \
+         WHERE a.query LIKE '%{WRAPAROUND}' \
          OR a.query = '<insufficient privilege>' \
          AND pg_catalog.age(c.relfrozenxid) > pg_catalog.current_setting('autovacuum_freeze_max_age')::int8 \
          UNION ALL SELECT 'waiting', NULL, NULL, count(DISTINCT l.pid), NULL, NULL, NULL \
