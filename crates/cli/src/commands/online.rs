@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use reconcile_catalog::{Address, Object};
 use reconcile_kinds::online::split;
+use reconcile_live::apply::Bounds;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveOptions, Derived, derive_from};
 use reconcile_live::introspect::introspect;
@@ -148,6 +149,7 @@ async fn run(
         wait: args.wait,
         lifted: Vec::new(),
         throttle: true,
+        bounds: Bounds::default(),
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     let again = async |session: &mut Session| without(end, session, &options).await;

@@ -7,6 +7,7 @@ use clap::Args;
 use reconcile_catalog::{Address, Catalog, Object};
 use reconcile_diff::renames;
 use reconcile_kinds::Formula;
+use reconcile_live::apply::Bounds;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveOptions, Derived, derive_from};
 use reconcile_live::introspect::introspect;
@@ -113,6 +114,7 @@ pub(crate) async fn run(
         wait: args.wait,
         lifted,
         throttle: true,
+        bounds: Bounds::default(),
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     let asked = DeriveOptions { exact: false, ..options.clone() };
