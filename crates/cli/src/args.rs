@@ -145,6 +145,19 @@ pub(crate) enum StrategyArg {
     Online,
 }
 
+/// What helps an application over an online change.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Bridge {
+    /// Let statements that still name the old enum type of a column work until `contract`
+    ///
+    /// After an online change of an enum to a text, statements that were built for the enum fail:
+    /// `operator does not exist: character varying = mood`. With this, an implicit cast from the
+    /// type to text is made just before the columns change names, and goes with `contract` or
+    /// `rollback`. It holds for the whole database meanwhile.
+    #[arg(long)]
+    pub(crate) bridge: bool,
+}
+
 /// What is approved, and how long anybody may be kept waiting.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Approvals {

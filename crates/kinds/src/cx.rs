@@ -80,14 +80,25 @@ pub struct Facts {
     pub followers: Vec<String>,
     /// All types that a column may have, by namespace and name; built-in ones are left out.
     pub types: BTreeSet<QName>,
+    /// Enum types from which somebody has made a cast to text, with whether it is implicit.
+    #[serde(default, with = "pairs")]
+    pub casts: BTreeMap<QName, bool>,
 }
 
 impl Facts {
     /// What is known once the renames are done.
     #[must_use]
     pub fn renamed(&self, renames: &Renames) -> Self {
-        let Self { sizes, default_grantees, current_role, exclusions, published, followers, types } =
-            self;
+        let Self {
+            sizes,
+            default_grantees,
+            current_role,
+            exclusions,
+            published,
+            followers,
+            types,
+            casts,
+        } = self;
         Self {
             sizes: sizes.iter().map(|(name, size)| (renames.name(name), *size)).collect(),
             default_grantees: default_grantees.clone(),
@@ -96,6 +107,7 @@ impl Facts {
             published: published.iter().map(|name| renames.name(name)).collect(),
             followers: followers.clone(),
             types: types.iter().map(|name| renames.name(name)).collect(),
+            casts: casts.iter().map(|(name, implicit)| (renames.name(name), *implicit)).collect(),
         }
     }
 }

@@ -29,6 +29,8 @@ pub struct DeriveOptions {
     pub approvals: Approvals,
     /// How changes that rewrite a table are carried out.
     pub strategy: Strategy,
+    /// Whether statements that still name the old type of a column are helped after an online change.
+    pub bridge: bool,
     /// Takes what stays unproven for different: a rollback puts back what was there, to the letter.
     pub exact: bool,
     /// Both sides have their texts as the server itself writes them: what differs by then is
@@ -149,6 +151,7 @@ pub async fn derive_with(
         approvals: &options.approvals,
         strategy: options.strategy,
         afoot: &snapshot.afoot,
+        bridge: options.bridge,
     });
     Ok(Derived { snapshot, desired, difference, plan })
 }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use reconcile_kinds::online::is_bridge;
 use reconcile_kinds::{Facts, RelationSize};
 use reconcile_sql::{QName, ServerVersion, quote_literal};
 
@@ -35,6 +36,7 @@ pub(crate) fn queries(version: ServerVersion, hidden: Option<&str>) -> Vec<Strin
             .to_owned(),
         published(&user, version),
         followers(),
+        casts(),
     ]
 }
 
@@ -133,11 +135,12 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
         plain("subscriptions", "pg_subscription s", &format!("s.subdbid = {here}")),
         plain("event triggers", "pg_event_trigger x", &free("pg_event_trigger", "x.oid")),
         plain("foreign servers", "pg_foreign_server x", &free("pg_foreign_server", "x.oid")),
-        // Those of a range belong to it.
+        // Those of a range belong to it; a bridge is an object.
         format!(
             "{} AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_catalog.pg_cast'::regclass \
-             AND d.objid = x.oid AND d.deptype = 'i')",
+             AND d.objid = x.oid AND d.deptype = 'i') AND NOT {}",
             made("casts", "pg_cast"),
+            is_bridge("x.oid"),
         ),
         plain("default privileges", "pg_default_acl", "true"),
     ];
@@ -177,6 +180,16 @@ fn published(user: &str, version: ServerVersion) -> String {
     )
 }
 
+/// Casts from enum types to text that somebody has made, with whether they are implicit.
+fn casts() -> String {
+    format!(
+        "SELECT 'fact' AS kind, 'text_cast' AS fact, n.nspname AS namespace, t.typname AS name, x.castcontext::text AS number \
+         FROM pg_cast x JOIN pg_type t ON t.oid = x.castsource JOIN pg_namespace n ON n.oid = t.typnamespace \
+         WHERE x.oid >= 16384 AND t.typtype = 'e' AND x.casttarget = 'pg_catalog.text'::regtype AND NOT {}",
+        is_bridge("x.oid")
+    )
+}
+
 /// Who follows this server. A role without pg_read_all_stats sees that a standby is there, and
 /// not its state.
 fn followers() -> String {
@@ -206,6 +219,9 @@ pub(crate) fn read(row: &TextRow, facts: &mut Facts) {
         Some("role") => facts.current_role = text("name"),
         Some("published") => {
             facts.published.insert(qualified());
+        }
+        Some("text_cast") => {
+            facts.casts.insert(qualified(), text("number") == "i");
         }
         Some("follower") => {
             facts.followers.push(text("name"));

@@ -4,6 +4,7 @@
 //! the steps ordered and gathered into batches, and the worst stall of each batch is added up.
 
 mod batch;
+mod bridge;
 mod demands;
 mod disturb;
 mod exchange;

@@ -38,6 +38,8 @@ pub struct Inputs<'a> {
     pub strategy: Strategy,
     /// What online changes have made so far.
     pub afoot: &'a Afoot,
+    /// Whether statements that still name the old type of a column are helped after an online change.
+    pub bridge: bool,
 }
 
 /// What a person has approved, by patterns of addresses.
@@ -222,6 +224,7 @@ impl Planner<'_> {
         self.order_by_further_needs();
         self.order_by_names();
         self.remove_orphans(&disturbances);
+        self.bridge();
         self.forget_locks_on_what_is_new();
         self.forget_what_comes_by_itself();
         for node in &mut self.graph.nodes {

@@ -28,6 +28,8 @@ pub struct Plan {
     pub touched: BTreeSet<Address>,
     /// What is renamed before anything else: the steps behind that use the new names.
     pub renames: Renames,
+    /// Whether statements that still name the old type of a column are helped, as was asked for.
+    pub bridge: bool,
     /// What objects become, by their present addresses, where more than what they are has to be known
     /// to undo that.
     pub becomes: BTreeMap<Address, Arc<dyn Definition>>,

@@ -48,6 +48,7 @@ pub fn document(of: &Preview<'_>) -> Value {
         "model": of.model,
         "digest": plan.digest(),
         "fingerprint": fingerprint(of.live, &plan.touched),
+        "bridge": plan.bridge,
         "in_sync": plan.is_empty(),
         "diff": of.diff(),
         "changes": changes,
@@ -77,6 +78,9 @@ pub struct PlanFile {
     pub target: String,
     /// The server's version.
     pub server_version: String,
+    /// Whether it was made with a bridge for old statements.
+    #[serde(default)]
+    pub bridge: bool,
     /// The transactions.
     pub batches: Vec<SavedBatch>,
 }

@@ -11,7 +11,7 @@ use reconcile_live::stamp::{Stamp, StampError};
 use reconcile_report::{PlanFile, Preview, preview, step_changes};
 use reconcile_sql::{QName, ServerVersion};
 
-use crate::args::{Approvals, Global, ModelPaths, Rehearsal, RehearseWhen};
+use crate::args::{Approvals, Bridge, Global, ModelPaths, Rehearsal, RehearseWhen};
 use crate::commands::online;
 use crate::derive;
 use crate::execute::{self, Change, Doing};
@@ -66,6 +66,9 @@ pub(crate) struct Apply {
     contract: bool,
 
     #[command(flatten)]
+    bridge: Bridge,
+
+    #[command(flatten)]
     rehearsal: Rehearsal,
 
     #[command(flatten)]
@@ -90,7 +93,8 @@ pub(crate) async fn run(
     let stamp = args.stamp.as_deref().map(Stamp::parse).transpose().map_err(stamp_error)?;
     let saved = args.plan.as_deref().map(read_plan).transpose()?;
     let wish = Wish::read(&args.model, output)?;
-    let options = derive::options(global, Some(&args.approvals))?;
+    let mut options = derive::options(global, Some(&args.approvals))?;
+    options.bridge = args.bridge.bridge || saved.as_ref().is_some_and(|saved| saved.bridge);
 
     let mut opened = interrupt.or(execute::open("apply", global, output)).await?;
     let session = &mut opened.session;

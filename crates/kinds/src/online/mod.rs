@@ -11,6 +11,7 @@
 //! them back.
 
 mod afoot;
+mod bridge;
 mod twins;
 
 use reconcile_catalog::{Address, Definition, Object, Renames, digest};
@@ -21,6 +22,7 @@ use crate::step::{Action, Stage};
 use crate::trigger::Trigger;
 
 pub use afoot::{Afoot, split};
+pub use bridge::{Bridges, Dropped, bridges, is_bridge};
 pub use twins::Doubling;
 
 /// What the names begin with.

@@ -15,6 +15,8 @@ pub(super) struct Carry {
     pub(super) value: String,
     /// The same as something that can be compared.
     comparable: String,
+    /// Whether the second column has to be compared as text too.
+    as_text: bool,
     /// The value in a trigger, for the row that is written.
     in_trigger: String,
     /// Whether the conversion may fail for what somebody writes.
@@ -30,7 +32,11 @@ impl Carry {
         let row = format!("NEW.{name}");
         let value =
             |operand: &str| using_of(operand, from, to).unwrap_or_else(|| operand.to_owned());
+        // While there is an implicit cast to text, two values of an enum cannot be compared: `operator is
+        // not unique: mood = mood` (measured on 15 and 18).
+        let as_text = labels(to, cx).is_some() && !to.array;
         let comparable = match to {
+            _ if as_text => format!("({})::text", value(&name)),
             _ if !to.is_textual() => format!("({})::{to}", value(&name)),
             _ if to.name == "char" || to.name == "bpchar" => format!("({name}::text)::bpchar"),
             _ => format!("{name}::text"),
@@ -39,12 +45,13 @@ impl Carry {
         let may_fail = checked.is_none() && !is_total(from, to, cx);
         let in_trigger = checked.unwrap_or_else(|| value(&row));
         let names_a_type = to.namespace.is_some();
-        Self { value: value(&name), comparable, in_trigger, may_fail, names_a_type }
+        Self { value: value(&name), comparable, as_text, in_trigger, may_fail, names_a_type }
     }
 
     /// The condition that the second column has something else than the first one.
     pub(super) fn differs(&self, second: &str) -> String {
-        format!("{second} IS DISTINCT FROM {}", self.comparable)
+        let as_text = if self.as_text { "::text" } else { "" };
+        format!("{second}{as_text} IS DISTINCT FROM {}", self.comparable)
     }
 
     /// The function of the trigger. `mark` is a comment in it.

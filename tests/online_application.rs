@@ -1,0 +1,353 @@
+//! The application around an online change: statements that still name the old type, what the preview says
+//! of those that will not survive, of the space that it needs, and of who subscribes to the table.
+
+#![allow(clippy::unwrap_used)]
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use common::{DONE, REFUSED, dump, execute, on, scalar};
+use reconcile_testkit::{Database, database, majors, unique_name};
+use sqlx::PgConnection;
+
+const TALK: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok'); \
+    CREATE TABLE talk (id int PRIMARY KEY, mood mood NOT NULL DEFAULT 'ok', n int); \
+    INSERT INTO talk SELECT i, (ARRAY['sad', 'ok'])[1 + i % 2]::mood, i FROM generate_series(1, 300) i; \
+    CREATE INDEX talk_mood ON talk (mood);";
+
+const TEXT: &str = "tables:\n  talk:\n    columns:\n      mood: {type: varchar(10), nullable: false, default: \"'ok'\"}\n";
+
+/// Arguments of an apply that changes columns online, however small their tables are.
+const ONLINE: &[&str] =
+    &["apply", "--yes", "--strategy", "online", "--throttle", "off", "--max-stall", "1h"];
+
+/// A model in a folder of its own.
+struct Model {
+    folder: tempfile::TempDir,
+}
+
+impl Model {
+    fn new(text: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("model.yaml"), text).unwrap();
+        Self { folder }
+    }
+
+    fn path(&self) -> String {
+        self.folder.path().join("model.yaml").to_str().unwrap().to_owned()
+    }
+
+    fn beside(&self, name: &str) -> String {
+        self.folder.path().join(name).to_str().unwrap().to_owned()
+    }
+}
+
+async fn apply(database: &Database, model: &Model, more: &[&str]) -> common::Ran {
+    on(&database.url(), &[ONLINE, more, &[&model.path()]].concat()).await
+}
+
+/// Statements of an application that was built for the enum type; they fail without it.
+const OLD: &[&str] = &[
+    "SELECT count(*)::text FROM talk WHERE mood = 'ok'::mood",
+    "SELECT count(*)::text FROM talk WHERE mood IN ('ok'::mood, 'sad'::mood)",
+    "SELECT count(*)::text FROM talk WHERE mood = ANY (ARRAY['ok', 'sad']::mood[])",
+    "SELECT count(*)::text FROM talk JOIN (VALUES ('ok'::mood)) AS v (m) ON v.m = talk.mood",
+];
+
+/// The same through the extended protocol, with a parameter of the type.
+async fn prepared(connection: &mut PgConnection) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar("SELECT count(*) FROM talk WHERE mood = $1::mood")
+        .bind("ok")
+        .fetch_one(connection)
+        .await
+}
+
+async fn old_statements_work(connection: &mut PgConnection, expected: &[String]) {
+    for (sql, count) in OLD.iter().zip(expected) {
+        assert_eq!(&scalar(connection, sql).await, count, "{sql}");
+    }
+    assert_eq!(prepared(connection).await.unwrap().to_string(), expected[0]);
+    execute(connection, "INSERT INTO talk (id, mood) VALUES (1000, 'ok'::mood)").await;
+    execute(connection, "UPDATE talk SET mood = 'sad'::mood WHERE id = 1000 AND mood = 'ok'::mood")
+        .await;
+    execute(connection, "EXECUTE old ('sad')").await;
+    execute(connection, "DELETE FROM talk WHERE id = 1000 AND mood = 'sad'::mood").await;
+}
+
+const CAST: &str =
+    "SELECT count(*)::text FROM pg_cast WHERE oid >= 16384 AND casttarget = 'text'::regtype";
+
+#[tokio::test]
+async fn old_statements_go_on_until_the_end() {
+    let model = Model::new(TEXT);
+    for major in majors() {
+        let (direct, database) = (database(major, TALK).await, database(major, TALK).await);
+        let before = dump::definitions(&database).await;
+        let url = database.url();
+        on(&direct.url(), &["apply", "--yes", "--strategy", "direct", &model.path()])
+            .await
+            .expect(DONE);
+        let mut connection = database.connect().await;
+        let mut expected = Vec::new();
+        for sql in OLD {
+            expected.push(scalar(&mut connection, sql).await);
+        }
+        execute(&mut connection, "PREPARE old (mood) AS SELECT count(*) FROM talk WHERE mood = $1")
+            .await;
+        old_statements_work(&mut connection, &expected).await;
+
+        let words = "holds for the whole database until `reconcile contract`";
+        apply(&database, &model, &["--bridge"]).await.expect(DONE).says(words);
+        old_statements_work(&mut connection, &expected).await;
+        // It is no difference to the model, and nothing that the model leaves alone.
+        for words in [
+            &["plan", "--exit-code"][..],
+            &["plan", "--exit-code", "--bridge"],
+            &["check", "--allow-extra"],
+        ] {
+            on(&url, &[words, &[&model.path()]].concat()).await.expect(DONE).says_not("cast");
+        }
+
+        // The way back takes it away, the way forth brings it again, the end takes it for good.
+        on(&url, &["rollback", "--yes", "--max-stall", "1h"]).await.expect(DONE);
+        assert_eq!(scalar(&mut connection, CAST).await, "0", "{major}");
+        old_statements_work(&mut connection, &expected).await;
+        on(&url, &["contract", "--yes"]).await.expect(DONE);
+        let back = dump::definitions(&database).await;
+        let (before, back) = (dump::plain(&before), dump::plain(&back));
+        assert!(before == back, "{major}: {}", dump::difference(&before, &back));
+        apply(&database, &model, &["--bridge"]).await.expect(DONE);
+        old_statements_work(&mut connection, &expected).await;
+        on(&url, &["contract", "--yes"]).await.expect(DONE).says("drop enum type mood");
+        assert_eq!(scalar(&mut connection, CAST).await, "0", "{major}");
+        let (theirs, ours) = (dump::definitions(&direct).await, dump::definitions(&database).await);
+        let (theirs, ours) = (dump::plain(&theirs), dump::plain(&ours));
+        assert!(theirs == ours, "{major}: {}", dump::difference(&theirs, &ours));
+        on(&url, &["plan", "--exit-code", &model.path()]).await.expect(DONE);
+    }
+}
+
+#[tokio::test]
+async fn a_bridge_can_be_made_once_the_statements_have_failed() {
+    let model = Model::new(TEXT);
+    for major in majors() {
+        let database = database(major, TALK).await;
+        let mut connection = database.connect().await;
+        apply(&database, &model, &[]).await.expect(DONE).says_not("CREATE CAST");
+        let error = prepared(&mut connection).await.unwrap_err().to_string();
+        assert!(error.contains("operator does not exist"), "{error}");
+        apply(&database, &model, &["--bridge"]).await.expect(DONE);
+        assert_eq!(prepared(&mut connection).await.unwrap(), 150, "{major}");
+        apply(&database, &model, &["--bridge"]).await.expect(DONE).says("Nothing to do");
+        on(&database.url(), &["contract", "--yes"]).await.expect(DONE);
+        assert_eq!(scalar(&mut connection, CAST).await, "0", "{major}");
+    }
+}
+
+#[tokio::test]
+async fn a_saved_plan_carries_its_bridge() {
+    let model = Model::new(TEXT);
+    for major in majors() {
+        let database = database(major, TALK).await;
+        let (url, file) = (database.url(), model.beside("plan.json"));
+        let words = ["plan", "--strategy", "online", "--bridge", "--out", &file, &model.path()];
+        on(&url, &words).await.expect(DONE).says("CREATE CAST (public.mood AS text)");
+        apply(&database, &model, &["--plan", &file]).await.expect(DONE);
+        let mut connection = database.connect().await;
+        assert_eq!(scalar(&mut connection, CAST).await, "1", "{major}");
+    }
+}
+
+#[tokio::test]
+async fn one_bridge_serves_all_columns_of_the_type() {
+    let sql = format!(
+        "{TALK} CREATE TABLE walk (id int PRIMARY KEY, mood mood, other mood); INSERT INTO walk VALUES (1, 'ok', 'sad');"
+    );
+    let model = Model::new(&format!(
+        "{TEXT}  walk:\n    columns:\n      mood: varchar(10)\n      other: text\n"
+    ));
+    let statements = [
+        "SELECT count(*)::text FROM walk WHERE mood = 'ok'::mood AND other <> 'ok'::mood",
+        "SELECT (count(*) - 149)::text FROM talk WHERE mood = 'ok'::mood",
+    ];
+    for major in majors() {
+        let database = database(major, &sql).await;
+        let url = database.url();
+        let mut connection = database.connect().await;
+        let ran = apply(&database, &model, &["--bridge"]).await.expect(DONE);
+        assert_eq!(ran.out.matches("CREATE CAST").count(), 1, "{major}: {}", ran.out);
+        for sql in statements {
+            assert_eq!(scalar(&mut connection, sql).await, "1", "{major}: {sql}");
+        }
+        let ran = on(&url, &["rollback", "--yes", "--max-stall", "1h"]).await.expect(DONE);
+        assert_eq!(ran.out.matches("DROP CAST").count(), 1, "{major}: {}", ran.out);
+        for sql in statements {
+            assert_eq!(scalar(&mut connection, sql).await, "1", "{major}: {sql}");
+        }
+        on(&url, &["contract", "--yes"]).await.expect(DONE);
+        apply(&database, &model, &["--bridge"]).await.expect(DONE);
+        on(&url, &["contract", "--yes"]).await.expect(DONE).says("drop enum type mood");
+        assert!(!dump::definitions(&database).await.contains("_rc_"), "{major}");
+    }
+}
+
+/// Dependents that name the type, some of which are built anew on the way back.
+const MORE: &str = "ALTER TABLE talk ADD CONSTRAINT known CHECK (mood IN ('sad', 'ok')); \
+    CREATE INDEX talk_ok ON talk (n) WHERE mood = 'ok'; CREATE VIEW fine AS SELECT id, mood FROM talk WHERE mood = 'ok'; \
+    CREATE POLICY seen ON talk USING (mood <> 'sad'); ALTER TABLE talk ENABLE ROW LEVEL SECURITY;";
+
+#[tokio::test]
+async fn what_names_the_type_is_there_again_after_the_way_back() {
+    let model = Model::new(TEXT);
+    for major in majors() {
+        let database = database(major, &format!("{TALK} {MORE}")).await;
+        let before = dump::definitions(&database).await;
+        let url = database.url();
+        apply(&database, &model, &["--bridge"]).await.expect(DONE);
+        let mut connection = database.connect().await;
+        assert_eq!(prepared(&mut connection).await.unwrap(), 150, "{major}");
+        let plan = on(&url, &["rollback", "--yes", "--max-stall", "1h"])
+            .await
+            .expect(DONE)
+            .says("has to do without until the columns have changed names back");
+        assert!(plan.out.contains("  1. let values of mood be taken for text no more"), "{plan:?}");
+        assert_eq!(prepared(&mut connection).await.unwrap(), 150, "{major}");
+        on(&url, &["contract", "--yes"]).await.expect(DONE);
+        let back = dump::definitions(&database).await;
+        let (before, back) = (dump::plain(&before), dump::plain(&back));
+        assert!(before == back, "{major}: {}", dump::difference(&before, &back));
+    }
+}
+
+/// Old statements without a break; the first that fails.
+async fn ask(
+    database: Arc<Database>,
+    stop: Arc<AtomicBool>,
+    asked: Arc<AtomicU64>,
+) -> Option<String> {
+    let mut connection = database.connect().await;
+    while !stop.load(Ordering::Relaxed) {
+        for sql in OLD {
+            let result =
+                sqlx::raw_sql(sqlx::AssertSqlSafe((*sql).to_owned())).execute(&mut connection);
+            if let Err(error) = result.await {
+                return Some(format!("{sql}: {error}"));
+            }
+            asked.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    None
+}
+
+#[tokio::test]
+async fn there_is_no_moment_at_which_an_old_statement_fails() {
+    let model = Model::new(TEXT);
+    for major in majors() {
+        let database = Arc::new(database(major, TALK).await);
+        let (stop, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let client =
+            tokio::spawn(ask(Arc::clone(&database), Arc::clone(&stop), Arc::clone(&asked)));
+        for _ in 0..3 {
+            let before = asked.load(Ordering::Relaxed);
+            apply(&database, &model, &["--bridge"]).await.expect(DONE);
+            on(&database.url(), &["rollback", "--yes", "--max-stall", "1h"]).await.expect(DONE);
+            on(&database.url(), &["contract", "--yes"]).await.expect(DONE);
+            assert!(asked.load(Ordering::Relaxed) > before || client.is_finished());
+        }
+        stop.store(true, Ordering::Relaxed);
+        assert_eq!(client.await.unwrap(), None, "{major}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_left_of_a_bridge_goes_with_the_next_plan() {
+    let model = Model::new("enums: {mood: [sad, ok]}\n");
+    for major in majors() {
+        let database = database(major, TALK).await;
+        let mut connection = database.connect().await;
+        execute(
+            &mut connection,
+            "CREATE CAST (mood AS text) WITH INOUT AS IMPLICIT; COMMENT ON CAST (mood AS text) IS '_rc_bridge: made by reconcile'",
+        )
+        .await;
+        let url = database.url();
+        on(&url, &["abort", "--yes"]).await.expect(DONE).says("DROP CAST");
+        assert_eq!(scalar(&mut connection, CAST).await, "0", "{major}");
+        on(&url, &["plan", "--exit-code", &model.path()]).await.expect(DONE);
+    }
+}
+
+#[tokio::test]
+async fn somebody_elses_cast_is_left_alone() {
+    let model = Model::new(TEXT);
+    for major in majors() {
+        let implicit = format!("{TALK} CREATE CAST (mood AS text) WITH INOUT AS IMPLICIT;");
+        let database = database(major, &implicit).await;
+        let url = database.url();
+        apply(&database, &model, &["--bridge"])
+            .await
+            .expect(DONE)
+            .says("somebody's own implicit cast to text is the bridge")
+            .says_not("CREATE CAST");
+        on(&url, &["contract", "--yes"]).await.expect(DONE).says("is still used by");
+        let mut connection = database.connect().await;
+        assert_eq!(scalar(&mut connection, CAST).await, "1", "{major}");
+    }
+}
+
+#[tokio::test]
+async fn where_no_bridge_can_be_it_is_said_why() {
+    let numbers = Model::new("tables: {talk: {columns: {n: bigint}}}\n");
+    let model = Model::new(TEXT);
+    for major in majors() {
+        let assignment = format!("{TALK} CREATE CAST (mood AS text) WITH INOUT AS ASSIGNMENT;");
+        let taken = database(major, &assignment).await;
+        let before = dump::definitions(&taken).await;
+        apply(&taken, &model, &["--bridge"])
+            .await
+            .expect(REFUSED)
+            .says("somebody has given it a cast to text that is not implicit");
+        assert_eq!(before, dump::definitions(&taken).await, "{major}");
+
+        // Values of the type could not be compared with each other meanwhile.
+        let other = database(major, &format!("{TALK} CREATE TABLE walk (mood mood);")).await;
+        apply(&other, &model, &["--bridge"])
+            .await
+            .expect(REFUSED)
+            .says("no bridge can be made: column:public.walk.mood is of it too");
+
+        let database = database(major, TALK).await;
+        let url = database.url();
+        let plan = |how: &'static str, model: &Model| {
+            let (url, model) = (url.clone(), model.path());
+            async move { on(&url, &["plan", "--bridge", "--strategy", how, &model]).await }
+        };
+        plan("online", &numbers).await.expect(DONE).says("that takes an enum that becomes a text");
+        plan("direct", &model).await.expect(DONE).says("`--strategy online` keeps it until");
+        let same = Model::new("enums: {mood: [sad, ok]}\n");
+        plan("auto", &same).await.expect(DONE).says("no enum becomes a text here");
+
+        // Only the owner of the type may make a cast from it.
+        let mut connection = database.connect().await;
+        let role = unique_name("writer");
+        execute(
+            &mut connection,
+            &format!(
+                "CREATE ROLE {role}; ALTER TABLE talk OWNER TO {role}; GRANT ALL ON SCHEMA public TO {role}; \
+                 CREATE SCHEMA reconcile AUTHORIZATION {role}"
+            ),
+        )
+        .await;
+        let before = dump::definitions(&database).await;
+        let file = model.path();
+        let words = [&["--role", &role][..], ONLINE, &["--bridge", &file]].concat();
+        on(&url, &words)
+            .await
+            .expect(REFUSED)
+            .says("public.mood belongs to postgres, and only its owner may alter it");
+        assert_eq!(before, dump::definitions(&database).await, "{major}");
+        execute(&mut connection, &format!("DROP OWNED BY {role}; DROP ROLE {role}")).await;
+    }
+}
