@@ -178,6 +178,11 @@ pub(crate) struct Approvals {
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) allow_drop: Vec<String>,
 
+    /// Approves an online change of a published table, whose subscribers have the second column already:
+    /// an address such as table:public.messages, a glob, or `all`
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) allow_published: Vec<String>,
+
     /// How long to wait for a lock before backing off
     #[arg(long, value_name = "DURATION", default_value = "200ms", value_parser = duration::parse)]
     pub(crate) lock_timeout: Duration,

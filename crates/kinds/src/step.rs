@@ -78,6 +78,8 @@ pub struct Pieces {
     pub relation: QName,
     /// The column that is written: how far it is stands in the journal under this name.
     pub note: String,
+    /// Whether logical replication is told each old row as a whole.
+    pub full_identity: bool,
 }
 
 impl Action {

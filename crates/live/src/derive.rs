@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use reconcile_catalog::{Address, Catalog, Equivalences, Question, Renames, Scope};
 use reconcile_diff::{Change, Difference, compare};
 use reconcile_kinds::Facts;
+use reconcile_kinds::online::Workload;
 use reconcile_plan::{Approvals, Inputs, Limits, Plan, Strategy, plan};
 use reconcile_sql::QName;
 
@@ -49,6 +50,8 @@ pub struct Derived {
     pub difference: Difference,
     /// What is to be done about it.
     pub plan: Plan,
+    /// Statements that will not survive it; absent if nobody has asked, or none can fail.
+    pub workload: Option<Workload>,
 }
 
 /// Why there is no plan.
@@ -153,7 +156,7 @@ pub async fn derive_with(
         afoot: &snapshot.afoot,
         bridge: options.bridge,
     });
-    Ok(Derived { snapshot, desired, difference, plan })
+    Ok(Derived { snapshot, desired, difference, plan, workload: None })
 }
 
 /// Compares, asks the server what spelling alone does not decide, and compares again.

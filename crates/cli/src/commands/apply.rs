@@ -8,7 +8,7 @@ use reconcile_live::backup::backup;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::Derived;
 use reconcile_live::stamp::{Stamp, StampError};
-use reconcile_report::{PlanFile, Preview, preview, step_changes};
+use reconcile_report::{Needs, PlanFile, Preview, preview, space, step_changes};
 use reconcile_sql::{QName, ServerVersion};
 
 use crate::args::{Approvals, Bridge, Global, ModelPaths, Rehearsal, RehearseWhen};
@@ -105,8 +105,9 @@ pub(crate) async fn run(
     let session = &mut opened.session;
     let again =
         async |session: &mut Session| derive::derive(session, &desired, &options, global).await;
-    let (derived, mark) =
+    let (mut derived, mark) =
         interrupt.or(execute::derive_marked(session, &options.read, again)).await?;
+    interrupt.or(derive::look_at_statements(session, &mut derived)).await?;
     let stamp_to_move = match &stamp {
         Some(stamp) => !stamp.look(session).await.map_err(stamp_error)?.already,
         None => false,
@@ -208,6 +209,11 @@ fn question(derived: &Derived, stamp: Option<&Stamp>) -> String {
     let mut text = words.join(" and ");
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
+    }
+    if let Some(Needs { disk, wal }) = space(&derived.plan) {
+        text.push_str(&format!(
+            ", which needs about {disk} more on disk and writes about {wal} of WAL"
+        ));
     }
     format!("{text}?")
 }

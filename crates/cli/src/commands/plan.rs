@@ -64,8 +64,11 @@ pub(crate) async fn run(args: &Plan, global: &Global, output: &Output) -> Result
     let mut sides = Sides::open(global, &args.model, output).await?;
     let mut options = derive::options(global, Some(&args.approvals))?;
     options.bridge = args.bridge.bridge;
-    let derived = derive::between(&mut sides, &options, global).await?;
+    let mut derived = derive::between(&mut sides, &options, global).await?;
     let Sides { mut live, desired } = sides;
+    if let Some(session) = live.database() {
+        derive::look_at_statements(session, &mut derived).await?;
+    }
     let of = derive::preview(&live.label, &desired.names, &desired.not_compared, &derived);
     if let Some(path) = &args.out {
         save(path, &format!("{:#}\n", document(&of)))?;

@@ -12,6 +12,7 @@
 
 mod afoot;
 mod bridge;
+mod statements;
 mod twins;
 
 use reconcile_catalog::{Address, Definition, Object, Renames, digest};
@@ -23,6 +24,7 @@ use crate::trigger::Trigger;
 
 pub use afoot::{Afoot, split};
 pub use bridge::{Bridges, Dropped, bridges, is_bridge};
+pub use statements::{Doomed, Watch, Workload};
 pub use twins::Doubling;
 
 /// What the names begin with.

@@ -181,7 +181,7 @@ impl Applying<'_> {
     }
 
     async fn file(&mut self, pieces: &Pieces) -> Result<File, Cause> {
-        let Pieces { relation, note } = pieces;
+        let Pieces { relation, note, full_identity: _ } = pieces;
         let name = quote_literal(&relation.to_string());
         let sql = format!(
             "SELECT c.oid || '/' || pg_catalog.pg_relation_filenode(c.oid) || '/' || a.attnum AS name, \

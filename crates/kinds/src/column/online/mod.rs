@@ -17,6 +17,7 @@ use super::not_null::Nulls;
 use super::{Column, NotNull, data};
 use crate::constraint::{Constraint, table_of};
 use crate::online::{Doubling, Shadow};
+use crate::replica_identity::ReplicaIdentity;
 use crate::step::{Action, Pieces, Refusal, Sql, Stage, Work};
 use crate::trigger::Trigger;
 
@@ -167,11 +168,17 @@ impl Steps<'_> {
             .locking(self.table.clone(), LockLevel::RowExclusive)
             .working(Work::Pieces(self.table.clone()));
         let unfit = data::unfit(self.address, &self.live.ty, &self.desired.ty, self.cx);
+        let identity = ReplicaIdentity::address(&table_of(self.address));
         Stage::outside(Action {
             preflights: unfit.into_iter().collect(),
             pieces: Some(Pieces {
                 relation: self.table.clone(),
                 note: shadow.address.name().to_owned(),
+                full_identity: self
+                    .cx
+                    .live
+                    .definition::<ReplicaIdentity>(&identity)
+                    .is_some_and(|identity| *identity == ReplicaIdentity::Full),
             }),
             ..action
         })

@@ -2,6 +2,7 @@
 
 use reconcile_catalog::Address;
 use reconcile_sql::lex::significant;
+use reconcile_sql::quote_ident;
 
 use super::super::Column;
 use super::super::casts::Conversion;
@@ -94,12 +95,33 @@ fn reason(
     {
         return Some("what a time means depends on the session's time zone".to_owned());
     }
-    if cx.facts.published.contains(&relation(address)) {
-        return Some(
-            "the table is published, and its subscribers do not know the second column".to_owned(),
-        );
+    if let Some(reason) = published(&table, desired, shadow, cx) {
+        return Some(reason);
     }
     keys(address, cx).or_else(|| triggers(&table, shadow, cx))
+}
+
+/// Subscribers have to know every column that is published (`logical replication target relation … is missing
+/// replicated column`). A column list is about the columns that it names, and a new one is none of them.
+fn published(table: &Address, desired: &Column, shadow: &Shadow, cx: &Cx<'_>) -> Option<String> {
+    let name = relation(&shadow.column);
+    let approved = cx.subscribed.iter().any(|pattern| table.matches(pattern));
+    // Once the second column is there, the subscribers have it, or have stopped.
+    let there = cx.afoot.contains(&shadow.address);
+    if !cx.facts.published.contains(&name) || approved || there {
+        return None;
+    }
+    let list = if cx.version.at_least(15) {
+        ", or publish it with a column list, of which the second column is no part"
+    } else {
+        ""
+    };
+    Some(format!(
+        "the table is published, and its subscribers do not know the second column: run ALTER TABLE {name} ADD COLUMN {} {} \
+         there first, and say so with --allow-published {table}{list}",
+        quote_ident(shadow.address.name()),
+        desired.ty,
+    ))
 }
 
 /// What cannot be built beside writers, and keys that something else than a foreign key needs.
