@@ -145,6 +145,19 @@ pub(crate) enum StrategyArg {
     Online,
 }
 
+/// What helps an application over an online change.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Bridge {
+    /// Let statements that still name the old enum type of a column work until `contract`
+    ///
+    /// After an online change of an enum to a text, statements that were built for the enum fail:
+    /// `operator does not exist: character varying = mood`. With this, an implicit cast from the
+    /// type to text is made just before the columns change names, and goes with `contract` or
+    /// `rollback`. It holds for the whole database meanwhile.
+    #[arg(long)]
+    pub(crate) bridge: bool,
+}
+
 /// What is approved, and how long anybody may be kept waiting.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct Approvals {
@@ -169,6 +182,10 @@ pub(crate) struct Approvals {
     /// trigger:public.messages.audit, a glob, or `all`
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) allow_trigger: Vec<String>,
+    /// Approves an online change of a published table, whose subscribers have the second column already:
+    /// an address such as table:public.messages, a glob, or `all`
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) allow_published: Vec<String>,
 
     /// How long to wait for a lock before backing off
     #[arg(long, value_name = "DURATION", default_value = "200ms", value_parser = duration::parse)]

@@ -6,6 +6,7 @@ use reconcile_live::derive::{DeriveError, DeriveOptions, Derived, Live, derive_w
 use reconcile_live::introspect::ReadOptions;
 use reconcile_live::journal::Journal;
 use reconcile_live::preflight::Found;
+use reconcile_live::workload::workload;
 use reconcile_plan::{Limits, Strategy};
 use reconcile_report::{Preview, count};
 
@@ -48,6 +49,7 @@ pub(crate) fn options(
         options.approvals.stall.clone_from(&approvals.allow_stall);
         options.approvals.drop.clone_from(&approvals.allow_drop);
         options.approvals.trigger.clone_from(&approvals.allow_trigger);
+        options.approvals.published.clone_from(&approvals.allow_published);
     }
     Ok(options)
 }
@@ -123,7 +125,17 @@ pub(crate) fn preview<'a>(
         plan: &derived.plan,
         facts: &derived.snapshot.facts,
         not_compared,
+        workload: derived.workload.as_ref(),
     }
+}
+
+/// Looks which statements of the application will not survive a plan.
+pub(crate) async fn look_at_statements(
+    session: &mut Session,
+    derived: &mut Derived,
+) -> Result<(), Failure> {
+    derived.workload = workload(session, derived).await.map_err(Trouble::from)?;
+    Ok(())
 }
 
 /// Asks the rows whether they stand the plan, and refuses it if they do not; false if

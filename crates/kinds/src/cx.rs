@@ -29,6 +29,8 @@ pub struct Cx<'a> {
     pub online: &'a BTreeMap<Address, Shadow>,
     /// What such changes have made so far; no part of `live`.
     pub afoot: &'a Catalog,
+    /// Patterns of the tables whose subscribers have the second columns of such changes already.
+    pub subscribed: &'a [String],
 }
 
 impl Cx<'_> {
@@ -74,16 +76,28 @@ pub struct Facts {
     pub current_role: String,
     /// The names of objects that are not modelled, by what they are called in a sentence.
     pub exclusions: BTreeMap<String, BTreeSet<String>>,
-    /// Tables that logical replication publishes.
+    /// Tables that logical replication publishes with all their columns.
     pub published: BTreeSet<QName>,
+    /// Those that it publishes with a list of columns.
+    #[serde(default)]
+    pub published_in_part: BTreeSet<QName>,
+    /// Publications of all tables, also of those that are made later.
+    #[serde(default)]
+    pub publications_of_all: BTreeSet<String>,
     /// Standbys and replication slots that follow this server, as far as the role may see.
     pub followers: Vec<String>,
+    /// Whether the write-ahead log has what logical replication needs (`wal_level`).
+    #[serde(default)]
+    pub logical: bool,
     /// All types that a column may have, by namespace and name; built-in ones are left out.
     pub types: BTreeSet<QName>,
     /// Whether the role may set `session_replication_role`, so that ordinary triggers do not see what it
     /// writes.
     #[serde(default)]
     pub may_be_replica: bool,
+    /// Enum types from which somebody has made a cast to text, with whether it is implicit.
+    #[serde(default, with = "pairs")]
+    pub casts: BTreeMap<QName, bool>,
 }
 
 impl Facts {
@@ -96,9 +110,13 @@ impl Facts {
             current_role,
             exclusions,
             published,
+            publications_of_all,
+            published_in_part,
             followers,
+            logical,
             types,
             may_be_replica,
+            casts,
         } = self;
         Self {
             sizes: sizes.iter().map(|(name, size)| (renames.name(name), *size)).collect(),
@@ -106,9 +124,13 @@ impl Facts {
             current_role: current_role.clone(),
             exclusions: exclusions.clone(),
             published: published.iter().map(|name| renames.name(name)).collect(),
+            publications_of_all: publications_of_all.clone(),
+            published_in_part: published_in_part.iter().map(|name| renames.name(name)).collect(),
             followers: followers.clone(),
+            logical: *logical,
             types: types.iter().map(|name| renames.name(name)).collect(),
             may_be_replica: *may_be_replica,
+            casts: casts.iter().map(|(name, implicit)| (renames.name(name), *implicit)).collect(),
         }
     }
 }
@@ -141,8 +163,14 @@ mod pairs {
 pub struct RelationSize {
     /// Bytes on disk, TOAST included, indexes not.
     pub bytes: u64,
+    /// The part of them that its rows take themselves, without values that are stored apart.
+    #[serde(default)]
+    pub row_bytes: u64,
     /// Bytes of its indexes.
     pub index_bytes: u64,
+    /// How many indexes it has.
+    #[serde(default)]
+    pub indexes: u64,
     /// The planner's estimate; negative if it has none.
     pub rows: f64,
 }

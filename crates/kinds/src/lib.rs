@@ -4,6 +4,7 @@
 //! says what it is in words, and says which steps create, alter, rename and drop it, what each
 //! step locks, and how it reacts when something that it depends on is changed.
 
+pub mod cast;
 pub mod column;
 pub mod comment;
 pub mod composite;

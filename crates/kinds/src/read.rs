@@ -56,6 +56,8 @@ impl ObjectId {
     pub const PG_POLICY: u32 = 3256;
     /// `pg_extension`
     pub const PG_EXTENSION: u32 = 3079;
+    /// `pg_cast`
+    pub const PG_CAST: u32 = 2605;
     /// `pg_statistic_ext`
     pub const PG_STATISTIC_EXT: u32 = 3381;
 

@@ -27,6 +27,7 @@ pub const KINDS: &[&dyn Kind] = &[
     &crate::policy::PolicyKind,
     &crate::trigger::TriggerKind,
     &crate::function::FunctionKind,
+    &crate::cast::CastKind,
     &crate::other::OtherKind,
     &crate::owned_by::OwnedByKind,
     &crate::comment::CommentKind,

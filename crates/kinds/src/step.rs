@@ -82,6 +82,8 @@ pub struct Pieces {
     pub note: String,
     /// Whether it is done as a replica, so that triggers which are not for replicas do not fire.
     pub replica: bool,
+    /// Whether logical replication is told each old row as a whole.
+    pub full_identity: bool,
     /// The triggers that fire by it, for what nobody undoes: each needs an approval.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fires: Vec<Fires>,

@@ -9,6 +9,7 @@ use std::collections::BTreeSet;
 use reconcile_catalog::{Address, Catalog, Equivalences, Question, Renames, Scope};
 use reconcile_diff::{Change, Difference, compare};
 use reconcile_kinds::Facts;
+use reconcile_kinds::online::Workload;
 use reconcile_plan::{Approvals, Inputs, Limits, Plan, Strategy, plan};
 use reconcile_sql::QName;
 
@@ -30,6 +31,8 @@ pub struct DeriveOptions {
     pub approvals: Approvals,
     /// How changes that rewrite a table are carried out.
     pub strategy: Strategy,
+    /// Whether statements that still name the old type of a column are helped after an online change.
+    pub bridge: bool,
     /// Takes what stays unproven for different: a rollback puts back what was there, to the letter.
     pub exact: bool,
     /// Both sides have their texts as the server itself writes them: what differs by then is
@@ -50,6 +53,8 @@ pub struct Derived {
     pub plan: Plan,
     /// Expressions of the plan that the server does not understand, or that cannot be used.
     pub faults: Vec<Fault>,
+    /// Statements that will not survive it; absent if nobody has asked, or none can fail.
+    pub workload: Option<Workload>,
 }
 
 /// Why there is no plan.
@@ -152,6 +157,7 @@ pub async fn derive_with(
         approvals: &options.approvals,
         strategy: options.strategy,
         afoot: &snapshot.afoot,
+        bridge: options.bridge,
     });
     let faults = match live {
         Live::There(session) | Live::Saved(Some(session)) => {
@@ -159,7 +165,7 @@ pub async fn derive_with(
         }
         Live::Saved(None) => Vec::new(),
     };
-    Ok(Derived { snapshot, desired, difference, plan, faults })
+    Ok(Derived { snapshot, desired, difference, plan, faults, workload: None })
 }
 
 /// What is wrong with the expressions of a plan.

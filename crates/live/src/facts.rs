@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::time::Duration;
 
+use reconcile_kinds::online::is_bridge;
 use reconcile_kinds::{Facts, RelationSize};
 use reconcile_sql::{QName, ServerVersion, quote_literal};
 
@@ -33,9 +34,17 @@ pub(crate) fn queries(version: ServerVersion, hidden: Option<&str>) -> Vec<Strin
             .to_owned(),
         "SELECT 'fact' AS kind, 'role' AS fact, NULL::text AS namespace, current_user::text AS name, NULL::text AS number"
             .to_owned(),
-        published(&user, version),
+        published(&user, version, false),
+        published(&user, version, true),
         followers(),
         replica(version),
+        casts(),
+        "SELECT 'fact' AS kind, 'publication_of_all' AS fact, NULL::text AS namespace, pubname AS name, NULL::text AS number \
+         FROM pg_publication WHERE puballtables"
+            .to_owned(),
+        "SELECT 'fact' AS kind, 'wal_level' AS fact, NULL::text AS namespace, current_setting('wal_level') AS name, \
+         NULL::text AS number"
+            .to_owned(),
     ]
 }
 
@@ -134,11 +143,12 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
         plain("subscriptions", "pg_subscription s", &format!("s.subdbid = {here}")),
         plain("event triggers", "pg_event_trigger x", &free("pg_event_trigger", "x.oid")),
         plain("foreign servers", "pg_foreign_server x", &free("pg_foreign_server", "x.oid")),
-        // Those of a range belong to it.
+        // Those of a range belong to it; a bridge is an object.
         format!(
             "{} AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_catalog.pg_cast'::regclass \
-             AND d.objid = x.oid AND d.deptype = 'i')",
+             AND d.objid = x.oid AND d.deptype = 'i') AND NOT {}",
             made("casts", "pg_cast"),
+            is_bridge("x.oid"),
         ),
         plain("default privileges", "pg_default_acl", "true"),
     ];
@@ -153,28 +163,46 @@ fn exclusions(user: &str, version: ServerVersion) -> String {
 }
 
 /// Tables in a publication, with the partitions of a published table and the tables that a
-/// published partition is part of.
+/// published partition is part of; `in_part` are those with a column list, of which a new column is
+/// no part.
 ///
 /// pg_publication_tables is not asked: since 15 it locks each table
 /// (`pg_get_publication_tables`, `src/backend/catalog/pg_publication.c`).
-fn published(user: &str, version: ServerVersion) -> String {
-    let of_namespace = if version.at_least(15) {
+fn published(user: &str, version: ServerVersion, in_part: bool) -> String {
+    let (fact, listed) = match (in_part, version.at_least(15)) {
+        (false, false) => ("published", "true"),
+        (false, true) => ("published", "prattrs IS NULL"),
+        (true, false) => ("published_in_part", "false"),
+        (true, true) => ("published_in_part", "prattrs IS NOT NULL"),
+    };
+    let of_namespace = if version.at_least(15) && !in_part {
         "UNION SELECT c.oid FROM pg_publication_namespace p JOIN pg_class c ON c.relnamespace = p.pnnspid \
          AND c.relkind IN ('r', 'p') AND c.relpersistence = 'p'"
     } else {
         ""
     };
     format!(
-        "WITH RECURSIVE named AS (SELECT prrelid AS oid FROM pg_publication_rel {of_namespace} \
+        "WITH RECURSIVE named AS (SELECT prrelid AS oid FROM pg_publication_rel WHERE {listed} {of_namespace} \
          UNION SELECT c.oid FROM pg_class c WHERE c.relkind IN ('r', 'p') AND c.relpersistence = 'p' AND c.oid >= 16384 \
-         AND EXISTS (SELECT FROM pg_publication WHERE puballtables)), \
+         AND {all} AND EXISTS (SELECT FROM pg_publication WHERE puballtables)), \
          down AS (SELECT oid FROM named UNION SELECT i.inhrelid FROM down JOIN pg_inherits i ON i.inhparent = down.oid \
          JOIN pg_class k ON k.oid = i.inhrelid AND k.relispartition), \
          up AS (SELECT oid FROM named UNION SELECT i.inhparent FROM up JOIN pg_inherits i ON i.inhrelid = up.oid \
          JOIN pg_class k ON k.oid = i.inhrelid AND k.relispartition) \
-         SELECT 'fact' AS kind, 'published' AS fact, n.nspname AS namespace, c.relname AS name, NULL::text AS number \
+         SELECT 'fact' AS kind, '{fact}' AS fact, n.nspname AS namespace, c.relname AS name, NULL::text AS number \
          FROM (SELECT oid FROM down UNION SELECT oid FROM up) x JOIN pg_class c ON c.oid = x.oid \
-         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {user}"
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE {user}",
+        all = !in_part,
+    )
+}
+
+/// Casts from enum types to text that somebody has made, with whether they are implicit.
+fn casts() -> String {
+    format!(
+        "SELECT 'fact' AS kind, 'text_cast' AS fact, n.nspname AS namespace, t.typname AS name, x.castcontext::text AS number \
+         FROM pg_cast x JOIN pg_type t ON t.oid = x.castsource JOIN pg_namespace n ON n.oid = t.typnamespace \
+         WHERE x.oid >= 16384 AND t.typtype = 'e' AND x.casttarget = 'pg_catalog.text'::regtype AND NOT {}",
+        is_bridge("x.oid")
     )
 }
 
@@ -221,6 +249,16 @@ pub(crate) fn read(row: &TextRow, facts: &mut Facts) {
         Some("role") => facts.current_role = text("name"),
         Some("published") => {
             facts.published.insert(qualified());
+        }
+        Some("wal_level") => facts.logical = text("name") == "logical",
+        Some("text_cast") => {
+            facts.casts.insert(qualified(), text("number") == "i");
+        }
+        Some("publication_of_all") => {
+            facts.publications_of_all.insert(text("name"));
+        }
+        Some("published_in_part") => {
+            facts.published_in_part.insert(qualified());
         }
         Some("follower") => {
             facts.followers.push(text("name"));
@@ -293,11 +331,12 @@ async fn measure(
          WHERE i.indrelid = c.oid) AS index_noted \
          FROM pg_class c WHERE c.oid IN (SELECT oid FROM tree) AND c.relkind IN ('r', 'm')), \
          sized AS MATERIALIZED (SELECT oid, reltuples, noted, \
+         (SELECT count(*) FROM pg_index i WHERE i.indrelid = one.oid) AS indexes, \
          CASE WHEN free THEN pg_table_size(oid) ELSE noted END AS bytes, \
          CASE WHEN free THEN pg_indexes_size(oid) ELSE index_noted END AS index_bytes, \
          CASE WHEN free THEN pg_relation_size(oid) ELSE noted END AS main FROM one) \
-         SELECT n.namespace, n.name, coalesce(sum(s.bytes), 0)::int8 AS bytes, \
-         coalesce(sum(s.index_bytes), 0)::int8 AS index_bytes, \
+         SELECT n.namespace, n.name, coalesce(sum(s.bytes), 0)::int8 AS bytes, coalesce(sum(s.main), 0)::int8 AS row_bytes, \
+         coalesce(sum(s.index_bytes), 0)::int8 AS index_bytes, coalesce(max(s.indexes), 0) AS indexes, \
          CASE WHEN bool_or(s.main > 0 AND (s.reltuples < 0 OR (s.reltuples = 0 AND s.noted = 0))) THEN -1 \
          ELSE coalesce(sum(greatest(s.reltuples, 0)), 0) END AS rows \
          FROM named n JOIN tree t ON t.root = n.oid LEFT JOIN sized s ON s.oid = t.oid GROUP BY n.namespace, n.name; COMMIT",
@@ -312,7 +351,9 @@ async fn measure(
             let name = QName::new(row.get("namespace")?, row.get("name")?);
             let size = RelationSize {
                 bytes: number(row, "bytes"),
+                row_bytes: number(row, "row_bytes"),
                 index_bytes: number(row, "index_bytes"),
+                indexes: number(row, "indexes"),
                 rows: row.get("rows").and_then(|v| v.parse().ok()).unwrap_or(-1.0),
             };
             Some((name, size))

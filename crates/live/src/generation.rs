@@ -31,6 +31,7 @@ const BY_RELATION: &[(&str, &str, &str)] = &[
 const WHOLE: &[(&str, &str)] = &[
     ("pg_enum", "oid"),
     ("pg_proc", "oid"),
+    ("pg_cast", "oid"),
     ("pg_default_acl", "oid"),
     ("pg_publication", "oid"),
     ("pg_publication_rel", "oid"),

@@ -43,3 +43,4 @@ pub mod snapshot;
 pub mod stamp;
 mod statements;
 pub mod target;
+pub mod workload;

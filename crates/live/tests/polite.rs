@@ -29,7 +29,13 @@ fn carrying() -> Plan {
     let sql = "UPDATE ONLY public.t SET b = a WHERE b IS DISTINCT FROM a";
     let mut one = step(1, sql);
     let relation = QName::new("public", "t");
-    one.pieces = Some(Pieces { relation, note: "b".to_owned(), replica: false, fires: Vec::new() });
+    one.pieces = Some(Pieces {
+        relation,
+        note: "b".to_owned(),
+        replica: false,
+        full_identity: false,
+        fires: Vec::new(),
+    });
     let batch = Batch { transaction: false, locks: Vec::new(), ..batch(vec![one]) };
     Plan { batches: vec![batch], ..Plan::default() }
 }

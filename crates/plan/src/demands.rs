@@ -30,11 +30,31 @@ impl Planner<'_> {
             }
         }
         let facts = self.inputs.facts;
+        for relation in locked.intersection(&facts.published_in_part) {
+            self.out.warnings.push(Warning {
+                address: None,
+                text: format!(
+                    "{relation} is published with a column list: logical replication does not carry DDL, and only what is in the \
+                     list concerns the subscribers"
+                ),
+            });
+        }
         for relation in locked.intersection(&facts.published) {
             self.out.warnings.push(Warning {
                 address: None,
                 text: format!(
                     "{relation} is published: logical replication does not carry DDL, so change the subscribers first"
+                ),
+            });
+        }
+        for publication in facts.publications_of_all.iter().filter(|_| !self.graph.nodes.is_empty())
+        {
+            self.out.warnings.push(Warning {
+                address: None,
+                text: format!(
+                    "publication {publication} is one of all tables, so the journal's are published too, and its subscribers stop \
+                     at the first `apply` until they have them: `pg_dump --schema-only --schema` with the journal's namespace \
+                     writes them"
                 ),
             });
         }

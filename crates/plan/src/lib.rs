@@ -4,6 +4,7 @@
 //! the steps ordered and gathered into batches, and the worst stall of each batch is added up.
 
 mod batch;
+mod bridge;
 mod demands;
 mod disturb;
 mod exchange;
@@ -17,6 +18,7 @@ mod orphans;
 mod planner;
 mod refill;
 mod renames;
+mod space;
 mod stall;
 mod step;
 mod suggest;
@@ -24,5 +26,6 @@ mod suggest;
 pub use gate::{Gate, Obstacle, gate};
 pub use online::Strategy;
 pub use planner::{Approvals, Inputs, plan};
+pub use space::Space;
 pub use stall::Limits;
 pub use step::{Batch, Plan, Step, Warning};

@@ -88,6 +88,12 @@ impl Planner<'_> {
             self.no_longer_left_alone(&address);
             self.add(&address, Verb::Drop, stages);
             let Some(id) = self.graph.first(&address, Verb::Drop) else { continue };
+            // What goes too and uses it without a column of its type.
+            for user in self.inputs.live.dependents(&address) {
+                if let Some(earlier) = self.graph.last(&user.address, Verb::Drop) {
+                    self.graph.order(earlier, id);
+                }
+            }
             for user in users {
                 // Everything that is made again in that transaction stops using it too.
                 let group = self.graph.group(user);

@@ -14,6 +14,7 @@ use crate::graph::{Graph, NodeId, Verb};
 use crate::online::{Online, Strategy};
 use crate::order::transactions;
 use crate::refill::Refills;
+use crate::space::space;
 use crate::stall::Limits;
 use crate::step::{Plan, Warning};
 
@@ -38,6 +39,8 @@ pub struct Inputs<'a> {
     pub strategy: Strategy,
     /// What online changes have made so far.
     pub afoot: &'a Afoot,
+    /// Whether statements that still name the old type of a column are helped after an online change.
+    pub bridge: bool,
 }
 
 /// What a person has approved, by patterns of addresses.
@@ -49,6 +52,8 @@ pub struct Approvals {
     pub drop: Vec<String>,
     /// Triggers that may fire for rows that are carried over.
     pub trigger: Vec<String>,
+    /// Published tables whose subscribers have the second columns of online changes already.
+    pub published: Vec<String>,
     /// Whether a drop still has to prove that it loses nothing (rollback).
     pub only_if_empty: bool,
 }
@@ -77,6 +82,7 @@ fn plan_with(inputs: &Inputs<'_>, refills: Option<&Refills>) -> Plan {
         facts: inputs.facts,
         online: &none,
         afoot: &inputs.afoot.catalog,
+        subscribed: &inputs.approvals.published,
     };
     let mut online = Online::choose(inputs, &bare);
     let shadows = online.shadows.clone();
@@ -110,6 +116,7 @@ fn plan_with(inputs: &Inputs<'_>, refills: Option<&Refills>) -> Plan {
         twinned,
     };
     let made_anew = |table: &Address| refills.is_some_and(|r| r.takes(table).is_some());
+    planner.out.online = shadows.keys().cloned().collect();
     planner.out.refusals.extend(online.in_the_way(inputs, &made_anew));
     planner.out.warnings.extend(online.waiting(inputs));
     planner.out.refusals.extend(online.refusals);
@@ -225,6 +232,7 @@ impl Planner<'_> {
         self.order_by_further_needs();
         self.order_by_names();
         self.remove_orphans(&disturbances);
+        self.bridge();
         self.forget_locks_on_what_is_new();
         self.forget_what_comes_by_itself();
         for node in &mut self.graph.nodes {
@@ -238,6 +246,7 @@ impl Planner<'_> {
         self.suggest_renames();
         self.ask_by_former_names();
         self.out.batches = batches(&self.graph, order, self.inputs.facts, &self.inputs.limits);
+        self.out.space = space(&self.out.batches, self.inputs.facts);
         self.demand_approvals();
         self.out.refusals.sort();
         self.out.refusals.dedup();

@@ -58,6 +58,7 @@ fn cx<'a>(
         facts,
         online: &ONLINE,
         afoot,
+        subscribed: &[],
     }
 }
 

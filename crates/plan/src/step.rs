@@ -9,6 +9,8 @@ use reconcile_diff::Change;
 use reconcile_kinds::{Formula, Guard, Pieces, Preflight, Proof, Refusal, RelationLock, Work};
 use serde::Serialize;
 
+use crate::space::Space;
+
 /// What is to be done, what is not done and why.
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
@@ -28,6 +30,12 @@ pub struct Plan {
     pub touched: BTreeSet<Address>,
     /// What is renamed before anything else: the steps behind that use the new names.
     pub renames: Renames,
+    /// The live columns that are changed beside readers and writers.
+    pub online: BTreeSet<Address>,
+    /// Whether statements that still name the old type of a column are helped, as was asked for.
+    pub bridge: bool,
+    /// What is needed on disk and in the log by what is done in pieces.
+    pub space: Vec<Space>,
     /// What objects become, by their present addresses, where more than what they are has to be known
     /// to undo that.
     pub becomes: BTreeMap<Address, Arc<dyn Definition>>,

@@ -6,6 +6,7 @@ use crate::page::Page;
 use crate::preview::Preview;
 use crate::style::Tone;
 use crate::words::called;
+use crate::workload::workload;
 
 /// Writes what there is to say beside the steps.
 pub(crate) fn after(page: &mut Page, of: &Preview<'_>) {
@@ -24,6 +25,9 @@ pub(crate) fn after(page: &mut Page, of: &Preview<'_>) {
                 warning.address.as_ref().map(|a| format!("{}: ", called(a))).unwrap_or_default();
             page.prose("  ! ", Tone::Warn, &format!("{about}{}", warning.text));
         }
+    }
+    if let Some(statements) = of.workload {
+        workload(page, statements);
     }
     let left = left_alone(of);
     if !left.is_empty() {

@@ -48,6 +48,7 @@ pub fn document(of: &Preview<'_>) -> Value {
         "model": of.model,
         "digest": plan.digest(),
         "fingerprint": fingerprint(of.live, &plan.touched),
+        "bridge": plan.bridge,
         "in_sync": plan.is_empty(),
         "diff": of.diff(),
         "changes": changes,
@@ -55,6 +56,9 @@ pub fn document(of: &Preview<'_>) -> Value {
         "preflights": plan.steps().flat_map(|s| &s.preflights).collect::<Vec<_>>(),
         "refusals": plan.refusals,
         "warnings": plan.warnings,
+        "workload": of.workload,
+        "space": plan.space,
+        "followers": of.facts.followers,
         "extra": plan.extra,
         "unmanaged": plan.unmanaged,
         "left_alone": left_alone(of),
@@ -77,6 +81,9 @@ pub struct PlanFile {
     pub target: String,
     /// The server's version.
     pub server_version: String,
+    /// Whether it was made with a bridge for old statements.
+    #[serde(default)]
+    pub bridge: bool,
     /// The transactions.
     pub batches: Vec<SavedBatch>,
 }

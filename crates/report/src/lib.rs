@@ -18,6 +18,7 @@ mod steps;
 mod style;
 mod units;
 mod words;
+mod workload;
 
 pub use after::listed_names;
 pub use changes::step_changes;
@@ -26,7 +27,7 @@ pub use definition::definition_diff;
 pub use document::{PlanFile, PlanFileError, document};
 pub use findings::{Finding, Standing, findings};
 pub use gate::{ProbeFailure, Verdict, gate_json, gate_text};
-pub use preview::{Preview, preview};
+pub use preview::{Needs, Preview, preview, space};
 pub use script::script;
 pub use status::{RunLine, StepLine, status_text};
 pub use style::{Style, Tone};

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use reconcile_catalog::Catalog;
 use reconcile_diff::{Change, Difference};
 use reconcile_kinds::Facts;
-use reconcile_plan::Plan;
+use reconcile_kinds::online::Workload;
+use reconcile_plan::{Plan, Space};
 use reconcile_sql::ServerVersion;
 
 use crate::definition::definition_diff;
 use crate::page::Page;
 use crate::style::{Style, Tone};
-use crate::units::{count, duration};
+use crate::units::{bytes, count, duration};
 use crate::{after, steps};
 
 /// Everything that a report about a plan is made of.
@@ -37,6 +38,8 @@ pub struct Preview<'a> {
     pub facts: &'a Facts,
     /// What the desired side has and no model can state, by what it is called.
     pub not_compared: &'a BTreeMap<String, BTreeSet<String>>,
+    /// Statements of the application that the plan makes fail, if somebody has looked.
+    pub workload: Option<&'a Workload>,
 }
 
 impl Preview<'_> {
@@ -74,9 +77,39 @@ pub fn preview(of: &Preview<'_>, style: Style) -> String {
         steps::steps(&mut page, of.plan, of.facts);
         page.gap();
         page.prose("", Tone::Strong, &headline(of.plan));
+        if let Some(needs) = space(of.plan) {
+            page.prose("", Tone::Warn, &followed(&needs, &of.facts.followers));
+        }
     }
     after::after(&mut page, of);
     page.finish()
+}
+
+/// What a plan needs on disk and in the log: `about 1.6 GB more on disk and writes …`.
+pub fn space(plan: &Plan) -> Option<Needs> {
+    let sum = |of: fn(&Space) -> u64| plan.space.iter().map(of).sum();
+    let (disk, wal) = (sum(|space| space.disk_bytes), sum(|space| space.wal_bytes));
+    (!plan.space.is_empty()).then(|| Needs { disk: bytes(disk), wal: bytes(wal) })
+}
+
+/// Sizes in words.
+#[derive(Clone, Debug)]
+pub struct Needs {
+    /// How much more on disk until the old column goes.
+    pub disk: String,
+    /// How much write-ahead log.
+    pub wal: String,
+}
+
+fn followed(needs: &Needs, followers: &[String]) -> String {
+    let Needs { disk, wal } = needs;
+    let by = match followers {
+        [] => String::new(),
+        followers => format!(", all of which these have to take: {}", followers.join(", ")),
+    };
+    format!(
+        "It needs about {disk} more on disk until `reconcile contract`, and writes about {wal} of WAL{by}."
+    )
 }
 
 fn headline(plan: &Plan) -> String {

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(count(1, "row", "rows"), "1 row");
         assert_eq!(count(9_999, "row", "rows"), "9999 rows");
         assert_eq!(count(1_234_567, "row", "rows"), "1,234,567 rows");
-        let size = RelationSize { bytes: 0, index_bytes: 0, rows: -1.0 };
+        let size = RelationSize { rows: -1.0, ..RelationSize::default() };
         assert_eq!(rows(&size), "empty");
         assert_eq!(rows(&RelationSize { rows: 96.0, ..size }), "about 96 rows");
     }

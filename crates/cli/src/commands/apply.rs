@@ -9,10 +9,10 @@ use reconcile_live::backup::backup;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::Derived;
 use reconcile_live::stamp::{Stamp, StampError};
-use reconcile_report::{PlanFile, Preview, preview, step_changes};
+use reconcile_report::{Needs, PlanFile, Preview, preview, space, step_changes};
 use reconcile_sql::{QName, ServerVersion};
 
-use crate::args::{Approvals, Global, ModelPaths, Rehearsal, RehearseWhen};
+use crate::args::{Approvals, Bridge, Global, ModelPaths, Rehearsal, RehearseWhen};
 use crate::commands::online;
 use crate::derive;
 use crate::execute::{self, Change, Doing};
@@ -78,6 +78,9 @@ pub(crate) struct Apply {
     contract: bool,
 
     #[command(flatten)]
+    bridge: Bridge,
+
+    #[command(flatten)]
     rehearsal: Rehearsal,
 
     #[command(flatten)]
@@ -102,7 +105,8 @@ pub(crate) async fn run(
     let stamp = args.stamp.as_deref().map(Stamp::parse).transpose().map_err(stamp_error)?;
     let saved = args.plan.as_deref().map(read_plan).transpose()?;
     let wish = Wish::read(&args.model, output)?;
-    let options = derive::options(global, Some(&args.approvals))?;
+    let mut options = derive::options(global, Some(&args.approvals))?;
+    options.bridge = args.bridge.bridge || saved.as_ref().is_some_and(|saved| saved.bridge);
 
     let mut opened = interrupt.or(execute::open("apply", global, output)).await?;
     let session = &mut opened.session;
@@ -113,8 +117,9 @@ pub(crate) async fn run(
     let session = &mut opened.session;
     let again =
         async |session: &mut Session| derive::derive(session, &desired, &options, global).await;
-    let (derived, mark) =
+    let (mut derived, mark) =
         interrupt.or(execute::derive_marked(session, &options.read, again)).await?;
+    interrupt.or(derive::look_at_statements(session, &mut derived)).await?;
     let stamp_to_move = match &stamp {
         Some(stamp) => !stamp.look(session).await.map_err(stamp_error)?.already,
         None => false,
@@ -217,6 +222,11 @@ fn question(derived: &Derived, stamp: Option<&Stamp>) -> String {
     let mut text = words.join(" and ");
     if let Some(first) = text.get_mut(..1) {
         first.make_ascii_uppercase();
+    }
+    if let Some(Needs { disk, wal }) = space(&derived.plan) {
+        text.push_str(&format!(
+            ", which needs about {disk} more on disk and writes about {wal} of WAL"
+        ));
     }
     format!("{text}?")
 }

@@ -197,8 +197,14 @@ async fn without(
         .collect();
     let mut gone: Vec<Address> = Vec::new();
     let mut kept: Vec<Object> = Vec::new();
+    // Nothing needs them any more: every column that has changed names ends.
+    let bridges: Vec<&Address> = match end {
+        End::Contract => afoot.bridges().map(|object| &object.address).collect(),
+        End::Abort => Vec::new(),
+    };
     for object in afoot.catalog.in_place() {
-        match ending.iter().any(|shadow| shadow.made(&object.address)) {
+        let made = ending.iter().any(|shadow| shadow.made(&object.address));
+        match made || bridges.contains(&&object.address) {
             true => gone.push(object.address.clone()),
             false => kept.push(object.clone()),
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use reconcile_report::{document, preview, script};
 
-use crate::args::{Approvals, Global, ModelPaths, Rehearsal, RehearseWhen};
+use crate::args::{Approvals, Bridge, Global, ModelPaths, Rehearsal, RehearseWhen};
 use crate::derive;
 use crate::exit::Exit;
 use crate::failure::Failure;
@@ -40,6 +40,9 @@ pub(crate) struct Plan {
     exit_code: bool,
 
     #[command(flatten)]
+    bridge: Bridge,
+
+    #[command(flatten)]
     rehearsal: Rehearsal,
 
     #[command(flatten)]
@@ -59,10 +62,14 @@ enum Form {
 
 pub(crate) async fn run(args: &Plan, global: &Global, output: &Output) -> Result<Exit, Failure> {
     let mut sides = Sides::open(global, &args.model, output).await?;
-    let options = derive::options(global, Some(&args.approvals))?;
+    let mut options = derive::options(global, Some(&args.approvals))?;
+    options.bridge = args.bridge.bridge;
     let derived = derive::between(&mut sides, &options, global).await?;
-    let derived = derive::understood(derived, &sides.desired)?;
+    let mut derived = derive::understood(derived, &sides.desired)?;
     let Sides { mut live, desired } = sides;
+    if let Some(session) = live.database() {
+        derive::look_at_statements(session, &mut derived).await?;
+    }
     let of = derive::preview(&live.label, &desired.names, &desired.not_compared, &derived);
     if let Some(path) = &args.out {
         save(path, &format!("{:#}\n", document(&of)))?;

@@ -32,7 +32,7 @@ pub(crate) struct Live {
     /// What it is called, without a password.
     pub(crate) label: String,
     kind: Kind,
-    _server: Option<Server>,
+    server: Option<Server>,
 }
 
 #[derive(Debug)]
@@ -71,12 +71,12 @@ impl Side {
         let there = |throwaway: Throwaway| Live {
             label: format!("{name} in a throw-away server"),
             kind: Kind::There(Box::new(throwaway.session)),
-            _server: Some(throwaway.server),
+            server: Some(throwaway.server),
         };
         match self {
             Self::Database(target) => {
                 let Opened { session, label } = Opened::new(*target, global, true).await?;
-                Ok(Live { label, kind: Kind::There(Box::new(session)), _server: None })
+                Ok(Live { label, kind: Kind::There(Box::new(session)), server: None })
             }
             Self::Script(path) => Ok(there(script::load(&path, hint, role, global, output).await?)),
             Self::Model(paths) => {
@@ -111,7 +111,7 @@ impl Side {
                     )),
                 }
                 let copy = copy.ok().map(|(stage, missing)| (Box::new(stage), missing.is_empty()));
-                Ok(Live { label, kind: Kind::Saved { saved, copy }, _server: None })
+                Ok(Live { label, kind: Kind::Saved { saved, copy }, server: None })
             }
         }
     }
@@ -150,6 +150,14 @@ impl Live {
         match &mut self.kind {
             Kind::There(session) => Some(session),
             Kind::Saved { .. } => None,
+        }
+    }
+
+    /// The session on a database that applications use: no throw-away server.
+    pub(crate) fn database(&mut self) -> Option<&mut Session> {
+        match &self.server {
+            Some(_) => None,
+            None => self.session(),
         }
     }
 

@@ -12,7 +12,7 @@ use reconcile_sql::QName;
 use serde::{Deserialize, Serialize};
 
 pub use steps::EnumTypeKind;
-pub(crate) use steps::former_labels;
+pub(crate) use steps::{former_labels, names};
 
 /// The name of the kind.
 pub const NAME: &str = "enum";

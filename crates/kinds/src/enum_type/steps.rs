@@ -28,7 +28,7 @@ fn qualified(address: &Address) -> QName {
 }
 
 /// Whether an SQL text names the type with its namespace, as the server deparses it.
-fn names(text: &str, name: &QName) -> bool {
+pub(crate) fn names(text: &str, name: &QName) -> bool {
     let tokens = significant(text);
     tokens.windows(3).any(|w| {
         w[0].ident().as_ref() == Some(&name.namespace)

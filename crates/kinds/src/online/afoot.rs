@@ -9,6 +9,7 @@ use reconcile_sql::QName;
 use reconcile_sql::lex::significant;
 
 use super::{Shadow, id_of};
+use crate::cast::Cast;
 use crate::column::Column;
 use crate::function::Function;
 use crate::grant::Grants;
@@ -28,8 +29,19 @@ pub struct Afoot {
 impl Afoot {
     /// Whether nothing is afoot.
     pub fn is_empty(&self) -> bool {
-        self.columns.is_empty()
+        self.columns.is_empty() && self.catalog.is_empty()
     }
+
+    /// What is ours and belongs to no column alone: the bridges, with what is said of them.
+    pub fn bridges(&self) -> impl Iterator<Item = &Object> {
+        self.catalog.in_place().filter(|object| is_bridge(object))
+    }
+}
+
+/// Whether an object is a bridge or the comment that says so.
+fn is_bridge(object: &Object) -> bool {
+    let on = object.address.target();
+    object.get::<Cast>().is_some() || on.is_some_and(|on| on.kind() == crate::cast::NAME)
 }
 
 /// Takes what online changes have made out of a live catalog. Our names alone do not make an object
@@ -54,13 +66,13 @@ pub fn split(live: Catalog) -> (Catalog, Afoot) {
             columns.push(shadow);
         }
     }
-    if ids.is_empty() {
+    if ids.is_empty() && !live.objects().any(is_bridge) {
         return (live, Afoot::default());
     }
     let (mut base, mut afoot) = (Catalog::new(), Catalog::new());
     let mut ours: AddressMap<bool> = AddressMap::default();
     for object in live.in_place() {
-        let mine = is_ours(&object.address, &live, &ids, &mut ours);
+        let mine = is_bridge(object) || is_ours(&object.address, &live, &ids, &mut ours);
         let side = if mine { &mut afoot } else { &mut base };
         // Addresses are unique in the catalog that they come from.
         let _ = side.insert(without_ours(object, &ids));

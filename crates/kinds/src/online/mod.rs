@@ -11,7 +11,9 @@
 //! them back.
 
 mod afoot;
+mod bridge;
 mod readers;
+mod statements;
 mod twins;
 
 use reconcile_catalog::{Address, Definition, Object, Renames, digest};
@@ -23,7 +25,9 @@ use crate::trigger::Trigger;
 
 pub use crate::column::online::finish;
 pub use afoot::{Afoot, split};
+pub use bridge::{Bridges, Dropped, bridges, is_bridge};
 pub(crate) use readers::has_query;
+pub use statements::{Doomed, Watch, Workload};
 pub use twins::Doubling;
 pub(crate) use twins::wanted;
 

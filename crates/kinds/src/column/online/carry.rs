@@ -78,7 +78,7 @@ impl Carry {
     ) -> Self {
         let name = quote_ident(shadow.column.name());
         let row = format!("NEW.{name}");
-        let as_text = is_compared_as_text(to, cx);
+        let as_text = is_compared_as_text(to);
         let cast = |operand: &str| {
             let explicit = at_utc(operand, from, to).or_else(|| using_of(operand, from, to));
             explicit.unwrap_or_else(|| operand.to_owned())
@@ -218,10 +218,12 @@ impl Helper {
     }
 }
 
-/// Whether values are compared as text: there is no `=` that tells all of them apart.
-fn is_compared_as_text(ty: &SqlType, cx: &Cx<'_>) -> bool {
+/// Whether values are compared as text: there is no `=` that tells all of them apart, or, for an enum
+/// with an implicit cast to text, none that is the only one: `operator is not unique: mood = mood` (measured
+/// on 15 and 18).
+fn is_compared_as_text(ty: &SqlType) -> bool {
     match &ty.namespace {
-        Some(_) => labels(ty, cx).is_none(),
+        Some(_) => true,
         None => COMPARED_AS_TEXT.contains(&ty.name.as_str()),
     }
 }

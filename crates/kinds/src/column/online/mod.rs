@@ -24,6 +24,7 @@ use super::{Column, NotNull, formula};
 use crate::constraint::table_of;
 use crate::function::Function;
 use crate::online::{Doubling, Shadow, Twin};
+use crate::replica_identity::ReplicaIdentity;
 use crate::step::{Action, Fires, Pieces, Refusal, Sql, Stage, Work};
 use crate::trigger::{Enabled, Trigger};
 
@@ -249,6 +250,7 @@ impl Steps<'_> {
                 _ => format!("for every row that is carried over ({rows})"),
             },
         });
+        let identity = ReplicaIdentity::address(&table_of(self.address));
         Stage::outside(Action {
             formulas: formula::formulas(self.address, self.live, self.desired, self.cx),
             preflights: self.unfit(),
@@ -258,6 +260,11 @@ impl Steps<'_> {
                 note: shadow.address.name().to_owned(),
                 replica: firing.replica,
                 fires: fires.collect(),
+                full_identity: self
+                    .cx
+                    .live
+                    .definition::<ReplicaIdentity>(&identity)
+                    .is_some_and(|identity| *identity == ReplicaIdentity::Full),
             }),
             ..action
         })

@@ -1,7 +1,7 @@
 //! Whether a column can be changed online, and why not.
 
 use reconcile_catalog::{Address, Catalog, Object};
-use reconcile_sql::{QName, SqlType};
+use reconcile_sql::{QName, SqlType, quote_ident};
 
 use super::super::casts::Conversion;
 use super::super::steps::{convert, heirs};
@@ -99,10 +99,8 @@ fn reason(
             live.ty, live.ty
         ));
     }
-    if cx.facts.published.contains(&relation(address)) {
-        return Some(
-            "the table is published, and its subscribers do not know the second column".to_owned(),
-        );
+    if let Some(reason) = published(&table, desired, shadow, cx) {
+        return Some(reason);
     }
     keys(address, cx).or_else(|| triggers(&table, shadow, cx))
 }
@@ -120,6 +118,29 @@ fn domain(ty: &SqlType, cx: &Cx<'_>, holds: &dyn Fn(&Address, &Domain, &Catalog)
 /// Whether some value is not of a domain, or none is not.
 fn constrained(address: &Address, domain: &Domain, catalog: &Catalog) -> bool {
     !domain.nullable || catalog.children(address).any(|o| o.get::<DomainCheck>().is_some())
+}
+
+/// Subscribers have to know every column that is published (`logical replication target relation … is missing
+/// replicated column`). A column list is about the columns that it names, and a new one is none of them.
+fn published(table: &Address, desired: &Column, shadow: &Shadow, cx: &Cx<'_>) -> Option<String> {
+    let name = relation(&shadow.column);
+    let approved = cx.subscribed.iter().any(|pattern| table.matches(pattern));
+    // Once the second column is there, the subscribers have it, or have stopped.
+    let there = cx.afoot.contains(&shadow.address);
+    if !cx.facts.published.contains(&name) || approved || there {
+        return None;
+    }
+    let list = if cx.version.at_least(15) {
+        ", or publish it with a column list, of which the second column is no part"
+    } else {
+        ""
+    };
+    Some(format!(
+        "the table is published, and its subscribers do not know the second column: run ALTER TABLE {name} ADD COLUMN {} {} \
+         there first, and say so with --allow-published {table}{list}",
+        quote_ident(shadow.address.name()),
+        desired.ty,
+    ))
 }
 
 /// What cannot be built beside writers, and keys that something else than a foreign key needs.

@@ -326,7 +326,7 @@ impl Applying<'_> {
     }
 
     async fn file(&mut self, pieces: &Pieces) -> Result<File, Cause> {
-        let Pieces { relation, note, replica: _, fires: _ } = pieces;
+        let Pieces { relation, note, replica: _, full_identity: _, fires: _ } = pieces;
         let name = quote_literal(&relation.to_string());
         let sql = format!(
             "SELECT c.oid || '/' || pg_catalog.pg_relation_filenode(c.oid) || '/' || a.attnum AS name, \
