@@ -93,6 +93,7 @@ impl Applying<'_> {
             match self.piece(step, file, done, end, all).await {
                 Ok(()) => {
                     done = end;
+                    self.in_part = true;
                     refused = Duration::ZERO;
                 }
                 Err(Some(cause)) => return Err(cause),

@@ -47,6 +47,7 @@ pub(crate) fn step(number: usize, sql: &str) -> Step {
         size: None,
         irreversible: None,
         loses: None,
+        formulas: Vec::new(),
         preflights: Vec::new(),
         guards: Vec::new(),
         proofs: Vec::new(),
