@@ -365,16 +365,24 @@ async fn what_cannot_be_converted_beside_writers_is_refused_before_anything_star
                 "{TYPES} CREATE DOMAIN over AS few; CREATE DOMAIN never AS text NOT NULL; \
                  CREATE TABLE t (id int, v {from}); {more}"
             );
-            let database = database(major, &sql).await;
-            let before = dump::definitions(&database).await;
+            let obstructed = database(major, &sql).await;
+            let before = dump::definitions(&obstructed).await;
             let w = if more.is_empty() { "" } else { ", w: {type: integer, generated: id * 2}" };
             let yaml = format!("tables: {{t: {{columns: {{id: integer, v: {to}{w}}}}}}}\n");
             let model = Model::new(&yaml.replace("(t.*)::text", "\"(t.*)::text\""));
-            let ran = common::apply_online(&database.url(), &model.path()).await.expect(REFUSED);
+            let ran = common::apply_online(&obstructed.url(), &model.path()).await.expect(REFUSED);
             let said = ran.words();
             assert!(said.contains(words), "{yaml} on {major}: {said}");
-            assert_eq!(before, dump::definitions(&database).await, "{yaml} on {major}");
+            assert_eq!(before, dump::definitions(&obstructed).await, "{yaml} on {major}");
         }
+        // The rows of a table that is made anew wait elsewhere meanwhile.
+        let sql = "CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE q PARTITION OF p FOR VALUES FROM (0) TO (9)";
+        let anew = database(major, sql).await;
+        let yaml = "tables:\n  p: {partition_by: RANGE (a), columns: {a: {type: bigint, using: a + 1}}}\n  \
+                    q: {partition_of: p, bound: FOR VALUES FROM (0) TO (9)}\n";
+        let model = Model::new(yaml);
+        let words = ["apply", "--yes", &model.path()];
+        on(&anew.url(), &words).await.expect(REFUSED).says("`using:` is not taken there");
         // Whichever way, an expression reads what is there and not what is made of it meanwhile.
         let database = database(major, "CREATE TABLE t (a int, b int)").await;
         let yaml = "tables: {t: {columns: {a: {type: bigint, using: a + b}, b: bigint}}}\n";
