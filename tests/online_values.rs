@@ -365,16 +365,24 @@ async fn what_cannot_be_converted_beside_writers_is_refused_before_anything_star
                 "{TYPES} CREATE DOMAIN over AS few; CREATE DOMAIN never AS text NOT NULL; \
                  CREATE TABLE t (id int, v {from}); {more}"
             );
-            let database = database(major, &sql).await;
-            let before = dump::definitions(&database).await;
+            let obstructed = database(major, &sql).await;
+            let before = dump::definitions(&obstructed).await;
             let w = if more.is_empty() { "" } else { ", w: {type: integer, generated: id * 2}" };
             let yaml = format!("tables: {{t: {{columns: {{id: integer, v: {to}{w}}}}}}}\n");
             let model = Model::new(&yaml.replace("(t.*)::text", "\"(t.*)::text\""));
-            let ran = common::apply_online(&database.url(), &model.path()).await.expect(REFUSED);
+            let ran = common::apply_online(&obstructed.url(), &model.path()).await.expect(REFUSED);
             let said = ran.words();
             assert!(said.contains(words), "{yaml} on {major}: {said}");
-            assert_eq!(before, dump::definitions(&database).await, "{yaml} on {major}");
+            assert_eq!(before, dump::definitions(&obstructed).await, "{yaml} on {major}");
         }
+        // The rows of a table that is made anew wait elsewhere meanwhile.
+        let sql = "CREATE TABLE p (a int) PARTITION BY RANGE (a); CREATE TABLE q PARTITION OF p FOR VALUES FROM (0) TO (9)";
+        let anew = database(major, sql).await;
+        let yaml = "tables:\n  p: {partition_by: RANGE (a), columns: {a: {type: bigint, using: a + 1}}}\n  \
+                    q: {partition_of: p, bound: FOR VALUES FROM (0) TO (9)}\n";
+        let model = Model::new(yaml);
+        let words = ["apply", "--yes", &model.path()];
+        on(&anew.url(), &words).await.expect(REFUSED).says("`using:` is not taken there");
         // Whichever way, an expression reads what is there and not what is made of it meanwhile.
         let database = database(major, "CREATE TABLE t (a int, b int)").await;
         let yaml = "tables: {t: {columns: {a: {type: bigint, using: a + b}, b: bigint}}}\n";
@@ -412,6 +420,91 @@ async fn what_an_expression_reads_stays_until_the_change_has_ended() {
         on(&url, &["contract", "--yes"]).await.expect(DONE);
         common::apply_online(&url, &other.path()).await.expect(DONE);
         on(&url, &["contract", "--yes"]).await.expect(DONE);
+        assert!(!dump::definitions(&database).await.contains("_rc_"), "{major}");
+    }
+}
+
+/// Writes nulls, and rows that have one, until nulls are forbidden; what fails then fails for that alone.
+async fn nullifier(database: Arc<Database>, stop: Arc<AtomicBool>) {
+    let mut connection = database.connect().await;
+    let mut n = 0;
+    while !stop.load(Ordering::Relaxed) {
+        n += 1;
+        for sql in [
+            format!("INSERT INTO t (id, name) VALUES ({}, NULL)", 1_000_000 + n),
+            format!("UPDATE t SET touched = touched + 1 WHERE id = {}", 1 + n * 13 % 60_000),
+        ] {
+            let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await;
+            if let Err(error) = done {
+                assert!(error.to_string().contains("null"), "{error}");
+            }
+        }
+    }
+}
+
+const NULLS: &str = "CREATE TABLE t (id int PRIMARY KEY, name text, touched int NOT NULL DEFAULT 0, pad text DEFAULT repeat('x', 200)); \
+    INSERT INTO t (id, name) SELECT i, CASE WHEN i % 3 = 0 THEN 'n' || i END FROM generate_series(1, 60000) i; ANALYZE t;";
+
+const FILLED: &str = "tables: {t: {columns: {id: {type: integer, nullable: false}, name: {type: text, nullable: false, using: \
+    \"coalesce(name, 'of ' || id)\"}, touched: {type: integer, nullable: false, default: 0}, pad: {type: text, default: \"repeat('x', 200)\"}}}}\n";
+
+#[tokio::test]
+async fn nulls_are_filled_in_pieces_and_then_forbidden() {
+    for major in majors() {
+        let model = Model::new(FILLED);
+        let words = ["apply", "--yes", "--throttle", "off", &model.path()];
+        // By hand, in one statement each.
+        let by_hand = database(major, NULLS).await;
+        let mut connection = by_hand.connect().await;
+        let sql = "UPDATE t SET name = coalesce(name, 'of ' || id); ALTER TABLE t ALTER name SET NOT NULL";
+        execute(&mut connection, sql).await;
+        let calm = database(major, NULLS).await;
+        let ran = on(&calm.url(), &words).await.expect(DONE);
+        ran.says("in pieces").says("which rows had no value is not kept");
+        same(&format!("{major}"), &by_hand, &calm).await;
+        on(&calm.url(), &["plan", "--exit-code", &model.path()]).await.expect(DONE);
+
+        let busy = Arc::new(database(major, NULLS).await);
+        let stop = Arc::new(AtomicBool::new(false));
+        let writer = tokio::spawn(nullifier(Arc::clone(&busy), Arc::clone(&stop)));
+        on(&busy.url(), &words).await.expect(DONE);
+        stop.store(true, Ordering::Relaxed);
+        writer.await.unwrap();
+        let mut connection = busy.connect().await;
+        let wrong = "SELECT count(*)::text FROM t WHERE name IS DISTINCT FROM \
+                     CASE WHEN id % 3 = 0 AND id <= 60000 THEN 'n' || id ELSE 'of ' || id END";
+        assert_eq!(scalar(&mut connection, wrong).await, "0", "{major}");
+        on(&busy.url(), &["plan", "--exit-code", &model.path()]).await.expect(DONE);
+        on(&busy.url(), &["rollback", "--yes"]).await.expect(DONE);
+        execute(&mut connection, "UPDATE t SET name = NULL WHERE id < 10").await;
+
+        // What gives no value is no way.
+        let none = Model::new(&FILLED.replace("coalesce(name, 'of ' || id)", "name"));
+        on(&busy.url(), &["apply", "--yes", &none.path()])
+            .await
+            .expect(REFUSED)
+            .says("and so is what `using:` gives: 9 rows");
+        on(&busy.url(), &words).await.expect(DONE);
+        assert_eq!(scalar(&mut connection, wrong).await, "3", "{major}: 3, 6 and 9 had names");
+    }
+}
+
+#[tokio::test]
+async fn a_fill_that_was_stopped_goes_on() {
+    for major in majors() {
+        let model = Model::new(FILLED);
+        let database = Arc::new(database(major, NULLS).await);
+        let mut connection = database.connect().await;
+        let (url, path) = (database.url(), model.path());
+        execute(&mut connection, "BEGIN; UPDATE t SET touched = 1 WHERE id = 59999").await;
+        on(&url, &["apply", "--yes", "--wait", "1s", &path]).await.expect(common::PARTIAL);
+        execute(&mut connection, "ROLLBACK").await;
+        let filled = "SELECT (count(*) > 0)::text FROM t WHERE name LIKE 'of %'";
+        assert_eq!(scalar(&mut connection, filled).await, "true", "{major}");
+        on(&url, &["apply", "--yes", &path]).await.expect(DONE);
+        let nulls = "SELECT count(*)::text FROM t WHERE name IS NULL";
+        assert_eq!(scalar(&mut connection, nulls).await, "0", "{major}");
+        on(&url, &["plan", "--exit-code", &path]).await.expect(DONE);
         assert!(!dump::definitions(&database).await.contains("_rc_"), "{major}");
     }
 }

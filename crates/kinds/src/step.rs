@@ -82,11 +82,27 @@ pub struct Pieces {
     pub note: String,
     /// Whether it is done as a replica, so that triggers which are not for replicas do not fire.
     pub replica: bool,
+    /// Whether no trigger but the one that keeps the column in step could change a row, which therefore need
+    /// not fire.
+    pub alone: bool,
     /// Whether logical replication is told each old row as a whole.
     pub full_identity: bool,
     /// The triggers that fire by it, for what nobody undoes: each needs an approval.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fires: Vec<Fires>,
+}
+
+impl Pieces {
+    /// What the setting `reconcile.backfill` is while they are written: it tells the trigger of the column
+    /// that nobody has written the row.
+    pub fn setting(&self) -> String {
+        if self.alone { Self::alone(&self.note) } else { self.note.clone() }
+    }
+
+    /// The setting with which the trigger of a column does not fire at all.
+    pub(crate) fn alone(column: &str) -> String {
+        format!("-{column}")
+    }
 }
 
 /// A trigger that fires for a write that nobody made.

@@ -141,6 +141,7 @@ pub async fn apply(
         begun: false,
         mark: job.mark.clone(),
         done: Vec::new(),
+        in_part: false,
         leftovers: Vec::new(),
         longest_hold: Duration::ZERO,
         released: false,
@@ -154,7 +155,7 @@ pub async fn apply(
         applying.lease.release(applying.session).await;
     }
     let run = applying.begun.then_some(applying.run);
-    let (done, leftovers) = (applying.done, applying.leftovers);
+    let (done, leftovers, in_part) = (applying.done, applying.leftovers, applying.in_part);
     match result {
         Ok(()) => {
             let longest_hold = applying.longest_hold;
@@ -162,7 +163,7 @@ pub async fn apply(
         }
         Err(cause) => {
             let unknown = matches!(cause, Cause::Lost { certain: false, .. });
-            let nothing_done = done.is_empty() && leftovers.is_empty() && !unknown;
+            let nothing_done = done.is_empty() && leftovers.is_empty() && !in_part && !unknown;
             Err(Box::new(Stopped { cause, run, done, of, nothing_done, leftovers }))
         }
     }
@@ -193,6 +194,8 @@ struct Applying<'a> {
     begun: bool,
     mark: Mark,
     done: Vec<usize>,
+    /// Whether a piece of a step is done that is not done whole.
+    in_part: bool,
     leftovers: Vec<Leftover>,
     longest_hold: Duration,
     /// Whether the lease is gone already, with the session that had it.

@@ -114,7 +114,7 @@ fn write_step(out: &mut String, step: &Step) {
     // In one piece here; the trigger has to know that nobody writes the rows.
     let replica = step.pieces.as_ref().is_some_and(|pieces| pieces.replica);
     if let Some(pieces) = &step.pieces {
-        let _ = writeln!(out, "SET reconcile.backfill = {};", quote_literal(&pieces.note));
+        let _ = writeln!(out, "SET reconcile.backfill = {};", quote_literal(&pieces.setting()));
     }
     if replica {
         let _ = writeln!(out, "SET session_replication_role = replica;");

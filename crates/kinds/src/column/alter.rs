@@ -104,7 +104,7 @@ impl<'a> Steps<'a> {
     }
 
     fn nulls(&self) -> Vec<Stage> {
-        let nulls = Nulls::of(self.address, self.cx);
+        let nulls = Nulls::of(self.address, self.cx).filled_by(self.live, self.desired);
         if self.differs("nullable") {
             return match self.desired.nullable {
                 true => vec![nulls.allow()],

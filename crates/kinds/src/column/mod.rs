@@ -7,6 +7,7 @@ mod create;
 pub(crate) mod data;
 mod declare;
 mod exchange;
+mod fill;
 mod formula;
 mod gate;
 mod generated;

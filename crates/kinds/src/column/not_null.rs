@@ -4,6 +4,7 @@ use reconcile_catalog::Address;
 use reconcile_sql::ident::fit;
 use reconcile_sql::{LockLevel, QName, quote_ident};
 
+use super::fill::Fill;
 use super::{Column, NotNull, data};
 use crate::Cx;
 use crate::constraint::{Constraint, table_of};
@@ -17,6 +18,8 @@ pub(super) struct Nulls<'a> {
     column: String,
     /// The rows that are in the way; nothing where the plan fills them itself.
     preflight: Option<Preflight>,
+    /// How rows without a value get one, if the model says so.
+    fill: Option<Fill>,
     /// The name of the CHECK that proves it where NOT NULL is no constraint.
     proof: String,
     cx: &'a Cx<'a>,
@@ -38,7 +41,18 @@ impl<'a> Nulls<'a> {
         let table = relation(address);
         let preflight = Some(data::nulls(&table, address.name()));
         let proof = fit(&format!("{}_{}", table.name, address.name()), "_rc_not_null");
-        Self { address, column: quote_ident(address.name()), table, preflight, proof, cx }
+        let column = quote_ident(address.name());
+        Self { address, column, table, preflight, fill: None, proof, cx }
+    }
+
+    /// The same for rows that get a value by an expression over them.
+    pub(super) fn filled_by(self, live: &Column, desired: &Column) -> Self {
+        let fill = Fill::of(self.address, live, desired, self.cx);
+        let preflight = match &fill {
+            Some(fill) => Some(fill.remains.clone()),
+            None => self.preflight,
+        };
+        Self { preflight, fill, ..self }
     }
 
     /// The same with another name for the proof.
@@ -65,6 +79,10 @@ impl<'a> Nulls<'a> {
 
     /// Nulls are forbidden, in a way that scans nothing while readers wait.
     pub(super) fn forbid(&self, wanted: &Column) -> Vec<Stage> {
+        self.filling(self.forbid_new(wanted))
+    }
+
+    fn forbid_new(&self, wanted: &Column) -> Vec<Stage> {
         let table = table_of(self.address);
         let validated = wanted.not_null.as_ref().is_none_or(|not_null| not_null.validated);
         if self.cx.is_rewritten(&table) && validated {
@@ -191,7 +209,21 @@ impl<'a> Nulls<'a> {
             let mut validate = self.validate(name);
             validate.preflights.extend(self.preflight.clone());
             stages.push(Stage::transaction(vec![validate]));
+            return self.filling(stages);
         }
+        stages
+    }
+
+    /// Rows get their values before nulls are forbidden, so that nobody who writes one of them fails for
+    /// it; those that came meanwhile, once there can be no more.
+    fn filling(&self, mut stages: Vec<Stage>) -> Vec<Stage> {
+        let Some(fill) = &self.fill else { return stages };
+        let proves = |stage: &Stage| stage.actions.iter().any(|a| matches!(a.work, Work::Scan(_)));
+        if let Some(at) = stages.iter().position(proves) {
+            stages.insert(at, fill.rest());
+        }
+        stages.insert(0, fill.first());
+        stages.retain(|stage| !stage.actions.is_empty());
         stages
     }
 }

@@ -77,7 +77,8 @@ pub(crate) fn kept(live: &Address, desired: &Address, cx: &Cx<'_>) -> Result<Vec
         if old.ty != column.ty && column.using.is_some() {
             return Err(Refusal::new(
                 &object.address,
-                "its table has to be made anew, and its `using:` is not taken there; change its type before",
+                "its table has to be made anew, and its `using:` is not taken there; leave it out, and convert the values \
+                 before or afterwards",
             ));
         }
         out.push(Kept {

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use reconcile_catalog::{Address, Definition, Property, Renames};
 use serde::{Deserialize, Serialize};
 
-use crate::{constraint, index, renaming};
+use crate::{Cx, constraint, index, renaming};
 
 pub use steps::ReplicaIdentityKind;
 
@@ -35,6 +35,11 @@ impl ReplicaIdentity {
     /// The address of the replica identity of a table.
     pub fn address(table: &Address) -> Address {
         Address::belonging_to(NAME, table)
+    }
+
+    /// Whether logical replication is told each old row of a table as a whole.
+    pub(crate) fn is_full(table: &Address, cx: &Cx<'_>) -> bool {
+        cx.live.definition::<Self>(&Self::address(table)).is_some_and(|own| *own == Self::Full)
     }
 }
 

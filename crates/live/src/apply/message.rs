@@ -123,7 +123,7 @@ pub(super) fn piece(
     message.push(format!("SET LOCAL statement_timeout = {}", millis(longest)));
     // What a crash of the server takes away it takes with its note: the next apply does it again.
     message.push("SET LOCAL synchronous_commit = off");
-    message.push(format!("SET LOCAL reconcile.backfill = {}", quote_literal(&pieces.note)));
+    message.push(format!("SET LOCAL reconcile.backfill = {}", quote_literal(&pieces.setting())));
     if pieces.replica {
         message.push("SET LOCAL session_replication_role = replica");
     }

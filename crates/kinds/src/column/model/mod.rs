@@ -119,7 +119,7 @@ static FIELDS: [Field; 24] = [
         &[&COLUMN],
         "using",
         Shape::Text,
-        "The SQL expression over the old row that gives the new value, when its type changes; harmless once that has happened.",
+        "The SQL expression over the old row that gives the new value, when its type changes or nulls are forbidden; harmless once that has happened.",
     )
     .lasting(),
     Field::new(

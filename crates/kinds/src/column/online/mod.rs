@@ -11,21 +11,21 @@ mod carry;
 mod in_step;
 mod loss;
 mod reasons;
+mod rows;
 mod swap;
 mod triggers;
 
 use reconcile_catalog::Object;
-use reconcile_sql::{LockLevel, QName, quote_ident};
+use reconcile_sql::{LockLevel, QName, quote_ident, quote_literal};
 
 use super::alter::Steps;
 use super::declare::{settings, without_values};
 use super::not_null::{Forbidding, Nulls};
-use super::{Column, NotNull, formula};
+use super::{Column, NotNull};
 use crate::constraint::table_of;
 use crate::function::Function;
 use crate::online::{Doubling, Shadow, Twin};
-use crate::replica_identity::ReplicaIdentity;
-use crate::step::{Action, Fires, Pieces, Refusal, Sql, Stage, Work};
+use crate::step::{Action, Pieces, Refusal, Sql, Stage};
 use crate::trigger::{Enabled, Trigger};
 
 use carry::{Carry, Helper, ways};
@@ -34,7 +34,6 @@ pub(crate) use in_step::in_step;
 pub(crate) use loss::{Loss, loss_of_the_way_back};
 pub(super) use reasons::shadow;
 pub(crate) use swap::SWAPPED;
-use triggers::{Firing, Occasion};
 
 impl Steps<'_> {
     /// The stages of a change that has a shadow.
@@ -188,8 +187,10 @@ impl Steps<'_> {
             shadow,
             summary,
             format!(
-                "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW EXECUTE FUNCTION {function}()",
-                self.table
+                "CREATE TRIGGER {trigger} BEFORE INSERT OR UPDATE ON {} FOR EACH ROW \
+                 WHEN (current_setting('reconcile.backfill', true) IS DISTINCT FROM {}) EXECUTE FUNCTION {function}()",
+                self.table,
+                quote_literal(&Pieces::alone(shadow.address.name()))
             ),
         ));
         let summary = "let it fire in replicas and restored sessions too".to_owned();
@@ -211,63 +212,6 @@ impl Steps<'_> {
         let summary = format!("let whoever writes {} call it", self.table.name);
         let grant = format!("GRANT EXECUTE ON FUNCTION {signature} TO PUBLIC");
         vec![make, Action::new(&shadow.address, summary, Sql::Statement(grant))]
-    }
-
-    /// Writes the second column of the rows that were there before the trigger.
-    fn carry_over(&self, shadow: &Shadow, forth: &Carry) -> Stage {
-        let second = quote_ident(shadow.address.name());
-        let sql = format!(
-            "UPDATE ONLY {} SET {second} = {} WHERE {}",
-            self.table,
-            forth.value,
-            forth.differs(&second)
-        );
-        let summary = format!(
-            "carry the values of {} over, in pieces that nobody waits for",
-            self.address.short()
-        );
-        let action = Action::new(&shadow.address, summary, Sql::Statement(sql))
-            .locking(self.table.clone(), LockLevel::RowExclusive)
-            .working(Work::Pieces(self.table.clone()));
-        let firing = Firing::of(&table_of(self.address), self.cx);
-        let rows = self.cx.size(&self.table).map_or(-1.0, |size| size.rows);
-        let rows = if rows < 0.0 { "all".to_owned() } else { format!("about {rows:.0}") };
-        let undone: Vec<String> =
-            firing.undone.iter().map(|trigger| trigger.address.to_string()).collect();
-        let undone = (!undone.is_empty()).then(|| {
-            format!(
-                "{} would see a write of each row that is carried over ({rows}): what is done to the row there is \
-                 undone, what is done elsewhere is not",
-                undone.join(", ")
-            )
-        });
-        let fires = firing.beyond.into_iter().map(|trigger| Fires {
-            trigger: trigger.address.clone(),
-            when: match trigger.get::<Trigger>().map(Occasion::of) {
-                Some(occasion) if occasion.statement => {
-                    "once for every piece of the rows that are carried over".to_owned()
-                }
-                _ => format!("for every row that is carried over ({rows})"),
-            },
-        });
-        let identity = ReplicaIdentity::address(&table_of(self.address));
-        Stage::outside(Action {
-            formulas: formula::formulas(self.address, self.live, self.desired, self.cx),
-            preflights: self.unfit(),
-            warnings: self.remarks().into_iter().chain(undone).collect(),
-            pieces: Some(Pieces {
-                relation: self.table.clone(),
-                note: shadow.address.name().to_owned(),
-                replica: firing.replica,
-                fires: fires.collect(),
-                full_identity: self
-                    .cx
-                    .live
-                    .definition::<ReplicaIdentity>(&identity)
-                    .is_some_and(|identity| *identity == ReplicaIdentity::Full),
-            }),
-            ..action
-        })
     }
 
     /// From 18 on a NOT NULL that is not proven yet is there as well.

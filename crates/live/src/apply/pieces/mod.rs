@@ -196,6 +196,7 @@ impl Applying<'_> {
             let started = Instant::now();
             let last = round + 1 == ROUNDS;
             let done = self.piece(work, range, round, looks && last).await?;
+            self.in_part = true;
             let took = started.elapsed();
             all.rows += done.rows;
             all.waiting = done.waiting;
@@ -326,7 +327,7 @@ impl Applying<'_> {
     }
 
     async fn file(&mut self, pieces: &Pieces) -> Result<File, Cause> {
-        let Pieces { relation, note, replica: _, full_identity: _, fires: _ } = pieces;
+        let Pieces { relation, note, replica: _, alone: _, full_identity: _, fires: _ } = pieces;
         let name = quote_literal(&relation.to_string());
         let sql = format!(
             "SELECT c.oid || '/' || pg_catalog.pg_relation_filenode(c.oid) || '/' || a.attnum AS name, \
