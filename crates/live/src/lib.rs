@@ -40,5 +40,6 @@ pub mod rehearse;
 pub mod rows;
 pub mod snapshot;
 pub mod stamp;
+pub mod standing;
 mod statements;
 pub mod target;

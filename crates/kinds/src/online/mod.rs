@@ -11,6 +11,7 @@
 //! them back.
 
 mod afoot;
+mod phase;
 mod twins;
 
 use reconcile_catalog::{Address, Definition, Object, Renames, digest};
@@ -21,6 +22,7 @@ use crate::step::{Action, Stage};
 use crate::trigger::Trigger;
 
 pub use afoot::{Afoot, split};
+pub use phase::Phase;
 pub use twins::Doubling;
 
 /// What the names begin with.
@@ -62,6 +64,11 @@ impl Shadow {
     /// Its function.
     pub fn function(&self) -> String {
         format!("{PREFIX}{}_sync", self.id)
+    }
+
+    /// The constraint that both columns agree.
+    pub(crate) fn agreement(&self) -> String {
+        self.twin(&format!("{}_same", self.column.name()))
     }
 
     /// The address of the trigger.

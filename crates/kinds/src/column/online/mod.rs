@@ -195,7 +195,7 @@ impl Steps<'_> {
 
     /// A CHECK that every row has the same in both columns, validated beside writers.
     fn proof(&self, shadow: &Shadow, forth: &Carry) -> Vec<Stage> {
-        let name = self.same(shadow);
+        let name = shadow.agreement();
         let table = table_of(self.address);
         let there = self.cx.afoot.definition::<Constraint>(&Constraint::address(&table, &name));
         let sql = quote_ident(&name);
@@ -224,16 +224,12 @@ impl Steps<'_> {
         stages
     }
 
-    fn same(&self, shadow: &Shadow) -> String {
-        shadow.twin(&format!("{}_same", self.address.name()))
-    }
-
     /// The columns change names, and so do their twins; nothing in it depends on how many rows there are.
     fn swap(&self, shadow: &Shadow, before: Vec<Action>, after: Vec<Action>) -> Stage {
         let (first, second) = (self.column.clone(), quote_ident(shadow.address.name()));
         let spare = quote_ident(&shadow.twin(&format!("{}_spare", self.address.name())));
         let mut actions = before;
-        let same = format!("DROP CONSTRAINT {}", quote_ident(&self.same(shadow)));
+        let same = format!("DROP CONSTRAINT {}", quote_ident(&shadow.agreement()));
         let summary = "drop the proof, which the change of names needs no more".to_owned();
         actions.push(
             Action::new(
