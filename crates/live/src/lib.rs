@@ -42,4 +42,5 @@ pub mod snapshot;
 pub mod stamp;
 pub mod standing;
 mod statements;
+pub mod strays;
 pub mod target;

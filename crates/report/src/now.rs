@@ -13,6 +13,8 @@ use crate::units::{bytes, count, duration};
 pub struct Now {
     /// The online changes that are not at their end.
     pub online: Vec<OnlineLine>,
+    /// What online changes have left without anybody who knows of it, a line each.
+    pub strays: Vec<String>,
     /// The run that is not at its end.
     pub work: Option<WorkLine>,
 }
@@ -83,6 +85,10 @@ pub(crate) fn write_now(page: &mut Page, now: &Now) {
         page.raw(&page.style.paint(Tone::Strong, &format!("Online change of {}", online.column)));
         page.labelled(2, "phase", 8, &online.phase);
         page.labelled(2, "next", 8, &online.next);
+    }
+    for stray in &now.strays {
+        page.gap();
+        page.prose("", Tone::Warn, stray);
     }
     let Some(work) = &now.work else { return };
     page.gap();
@@ -168,7 +174,7 @@ mod tests {
             ..WorkLine::default()
         };
         let mut page = Page::new(Style { color: false, width: 100 });
-        write_now(&mut page, &Now { online: Vec::new(), work: Some(work) });
+        write_now(&mut page, &Now { work: Some(work), ..Now::default() });
         let text = page.finish();
         let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
         assert_eq!(

@@ -9,7 +9,10 @@ use reconcile_live::error::Error;
 use reconcile_live::introspect::introspect;
 use reconcile_live::journal::{Journal, Run, RunState, StepState};
 use reconcile_live::standing::{Follower, Standing, standing};
-use reconcile_report::{FollowerLine, Now, OnlineLine, RunLine, StepLine, WorkLine, status_text};
+use reconcile_live::strays;
+use reconcile_report::{
+    FollowerLine, Now, OnlineLine, RunLine, StepLine, WorkLine, called, status_text,
+};
 use serde_json::json;
 
 use crate::args::Global;
@@ -56,11 +59,11 @@ pub(crate) async fn run(args: &Status, global: &Global, output: &Output) -> Resu
             runs.push(line(&journal, session, run).await?);
         }
     }
-    now.online = online(session, &runs, global).await?;
+    (now.online, now.strays) = online(session, &journal, &runs, global).await?;
     match args.format {
         Form::Text => output.result(&status_text(&opened.label, &now, &runs, output.style))?,
         Form::Json => output.json(
-            &json!({ "format": 1, "target": opened.label, "online": now.online, "work": now.work, "runs": runs }),
+            &json!({ "format": 1, "target": opened.label, "online": now.online, "strays": now.strays, "work": now.work, "runs": runs }),
         )?,
     }
     opened.session.close().await;
@@ -70,15 +73,19 @@ pub(crate) async fn run(args: &Status, global: &Global, output: &Output) -> Resu
 /// The online changes that are not at their end. While the columns change names nobody can look.
 async fn online(
     session: &mut Session,
+    journal: &Journal,
     runs: &[RunLine],
     global: &Global,
-) -> Result<Vec<OnlineLine>, Failure> {
+) -> Result<(Vec<OnlineLine>, Vec<String>), Failure> {
     let options = derive::options(global, None)?;
-    let afoot = match introspect(session, &options.read).await {
-        Ok(snapshot) => snapshot.afoot,
-        Err(Error::Blocked { .. } | Error::Moving { .. }) => return Ok(Vec::new()),
+    let snapshot = match introspect(session, &options.read).await {
+        Ok(snapshot) => snapshot,
+        Err(Error::Blocked { .. } | Error::Moving { .. }) => return Ok(<_>::default()),
         Err(error) => return Err(Trouble::from(error).into()),
     };
+    let strays = strays::find(Some(session), journal, &snapshot).await.map_err(Trouble::from)?;
+    let strays = strays.iter().map(|(address, why)| format!("{}: {why}", called(address)));
+    let afoot = &snapshot.afoot;
     let steps = runs.iter().take(1).flat_map(|run| &run.details);
     let mut pieces = steps.filter(|step| step.pieces.is_some()).peekable();
     // What the catalog does not tell: whether the rows are carried over.
@@ -100,7 +107,7 @@ async fn online(
         .to_owned(),
     }
     };
-    Ok(phases.map(line).collect())
+    Ok((phases.map(line).collect(), strays.collect()))
 }
 
 /// A run that is not at its end, in words and figures.

@@ -12,6 +12,7 @@
 
 mod afoot;
 mod phase;
+mod strays;
 mod twins;
 
 use reconcile_catalog::{Address, Definition, Object, Renames, digest};
@@ -23,6 +24,7 @@ use crate::trigger::Trigger;
 
 pub use afoot::{Afoot, split};
 pub use phase::Phase;
+pub use strays::{Stray, strays};
 pub use twins::Doubling;
 
 /// What the names begin with.
@@ -49,6 +51,11 @@ impl Shadow {
         let id: String = digest(&column.to_string()).chars().take(DIGITS).collect();
         let name = named(&id, column.name());
         Self { column: column.clone(), address: column.renamed(&name), id }
+    }
+
+    /// What the names of everything begin with that its change makes, but for the trigger.
+    pub fn mark(&self) -> String {
+        format!("{PREFIX}{}_", self.id)
     }
 
     /// What the twin of an object is called.
