@@ -1,13 +1,15 @@
 //! From arguments to a plan: the way that every command goes.
 
 use reconcile_catalog::Address;
+use reconcile_kinds::online::Stray;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveError, DeriveOptions, Derived, Live, derive_with};
 use reconcile_live::introspect::ReadOptions;
 use reconcile_live::journal::Journal;
 use reconcile_live::preflight::Found;
+use reconcile_live::strays;
 use reconcile_live::workload::workload;
-use reconcile_plan::{Limits, Strategy};
+use reconcile_plan::{Limits, Strategy, Warning};
 use reconcile_report::{Preview, count};
 
 use crate::args::{Approvals, Global, StrategyArg};
@@ -64,7 +66,30 @@ pub(crate) async fn between(
     let desired = sides.desired.catalog(&snapshot.facts).map_err(Failure::model)?;
     let derived = derive_with(live.again(), options, snapshot, desired).await;
     let derived = derived.map_err(Trouble::from)?;
-    rehearsal::settle_texts(live, &sides.desired, options, global, derived).await
+    let found = astray(live.session(), &derived, global).await?;
+    let derived = rehearsal::settle_texts(live, &sides.desired, options, global, derived).await?;
+    Ok(warned(derived, &found))
+}
+
+/// What online changes have left without anybody who knows of it.
+pub(crate) async fn astray(
+    session: Option<&mut Session>,
+    derived: &Derived,
+    global: &Global,
+) -> Result<Vec<(Address, Stray)>, Failure> {
+    let journal = Journal::named(&global.journal_schema).map_err(Trouble::from)?;
+    let found = strays::find(session, &journal, &derived.snapshot).await;
+    found.map_err(|error| Trouble::from(error).into())
+}
+
+/// A plan that also warns of what is astray.
+fn warned(mut derived: Derived, found: &[(Address, Stray)]) -> Derived {
+    let warnings = found
+        .iter()
+        .map(|(address, why)| Warning { address: Some(address.clone()), text: why.to_string() });
+    derived.plan.warnings.extend(warnings);
+    derived.plan.warnings.sort();
+    derived
 }
 
 /// Derives the plan for a database that can be changed.
@@ -77,9 +102,10 @@ pub(crate) async fn derive(
     let catalog = |facts: &reconcile_kinds::Facts| desired.catalog(facts);
     match reconcile_live::derive::derive(session, options, catalog).await {
         Ok(derived) => {
+            let found = astray(Some(&mut *session), &derived, global).await?;
             let live = Live::There(session);
             let derived = rehearsal::settle_texts(live, desired, options, global, derived).await?;
-            understood(derived, desired)
+            understood(warned(derived, &found), desired)
         }
         Err(DeriveError::Model(problems)) => Err(Failure::model(problems)),
         Err(DeriveError::Live(error)) => Err(Trouble::from(error).into()),

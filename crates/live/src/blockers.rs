@@ -29,10 +29,9 @@ pub struct Blocker {
     pub query: Option<String>,
     /// The role may not see what others run.
     pub hidden: bool,
-    /// The mode of its lock.
-    pub mode: LockLevel,
-    /// The relation that is locked.
-    pub relation: QName,
+    /// The mode of its lock, and the relation that is locked; none if it is the transaction itself that has
+    /// to end: it may see what shall go, or has a row.
+    pub lock: Option<(LockLevel, QName)>,
     /// It does not hold the lock, it waits for it before us.
     pub waiting: bool,
 }
@@ -60,7 +59,10 @@ impl fmt::Display for Blocker {
             write!(f, " ({application})")?;
         }
         let verb = if self.waiting { "waits for" } else { "holds" };
-        write!(f, " {verb} {} on {}", self.mode, self.relation)?;
+        match &self.lock {
+            Some((mode, relation)) => write!(f, " {verb} {mode} on {relation}")?,
+            None => f.write_str(" has a transaction that has to end")?,
+        }
         if let Some(state) = &self.state {
             write!(f, ", {state}")?;
         }
@@ -188,12 +190,31 @@ pub(crate) async fn blockers_of_readers(session: &mut Session) -> Result<Vec<Blo
     look(session, from, &[]).await
 }
 
+/// Whom a process waits for right now, whatever sort of lock that is.
+///
+/// CREATE INDEX CONCURRENTLY waits for transactions and not for their locks: for all that were there before,
+/// in any relation of the database.
+pub(crate) async fn blockers_of(session: &mut Session, pid: i32) -> Result<Vec<Blocker>, Error> {
+    let sql = format!(
+        "SELECT DISTINCT n.nspname, c.relname, NOT coalesce(l.granted, true) AS waiting, a.xact_start, \
+         nullif(b.pid, 0) AS pid, l.mode, a.usename AS role, a.application_name AS application, \
+         CASE WHEN b.pid = 0 THEN 'prepared' ELSE a.state END AS state, \
+         (extract(epoch FROM pg_catalog.clock_timestamp() - a.xact_start) * 1000)::int8 AS age, a.query \
+         FROM pg_catalog.unnest(pg_catalog.pg_blocking_pids({pid})) AS b(pid) \
+         LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = b.pid \
+         LEFT JOIN pg_catalog.pg_locks w ON w.pid = {pid} AND NOT w.granted AND w.locktype = 'relation' \
+         LEFT JOIN pg_catalog.pg_locks l ON l.pid = b.pid AND l.locktype = 'relation' \
+         AND l.database = w.database AND l.relation = w.relation \
+         LEFT JOIN pg_catalog.pg_class c ON c.oid = l.relation \
+         LEFT JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+         ORDER BY a.xact_start NULLS FIRST, pid, l.mode"
+    );
+    let rows = session.send(&sql).await?;
+    Ok(rows.iter().map(read).collect())
+}
+
 /// The transactions behind `from`, which joins `l` (pg_locks), `c` (pg_class) and `n` (pg_namespace).
-pub(crate) async fn look(
-    session: &mut Session,
-    from: &str,
-    ours: &[i32],
-) -> Result<Vec<Blocker>, Error> {
+async fn look(session: &mut Session, from: &str, ours: &[i32]) -> Result<Vec<Blocker>, Error> {
     let ours: String = ours.iter().map(|pid| format!(", {pid}")).collect();
     let sql = format!(
         "SELECT DISTINCT n.nspname, c.relname, NOT l.granted AS waiting, a.xact_start, l.pid, l.mode, \
@@ -209,15 +230,16 @@ pub(crate) async fn look(
          ORDER BY n.nspname, c.relname, waiting, a.xact_start NULLS FIRST, l.pid, l.mode"
     );
     let rows = session.send(&sql).await?;
-    Ok(rows.iter().filter_map(read).collect())
+    Ok(rows.iter().map(read).collect())
 }
 
-fn read(row: &TextRow) -> Option<Blocker> {
+fn read(row: &TextRow) -> Blocker {
     let text = |column: &str| row.get(column).map(str::to_owned);
-    let mode = row.get("mode")?;
+    let level = |mode: &str| LEVELS.into_iter().find(|level| mode_name(*level) == mode);
+    let relation = || Some(QName::new(row.get("nspname")?, row.get("relname")?));
     let query = text("query").filter(|q| !q.is_empty());
     let hidden = query.as_deref() == Some("<insufficient privilege>");
-    Some(Blocker {
+    Blocker {
         pid: row.get("pid").and_then(|pid| pid.parse().ok()),
         role: text("role"),
         application: text("application"),
@@ -225,10 +247,9 @@ fn read(row: &TextRow) -> Option<Blocker> {
         xact_age: row.get("age").and_then(|age| age.parse().ok()).map(Duration::from_millis),
         query: query.filter(|_| !hidden),
         hidden,
-        mode: LEVELS.into_iter().find(|level| mode_name(*level) == mode)?,
-        relation: QName::new(row.get("nspname")?, row.get("relname")?),
+        lock: row.get("mode").and_then(level).zip(relation()),
         waiting: row.get("waiting") == Some("t"),
-    })
+    }
 }
 
 #[cfg(test)]

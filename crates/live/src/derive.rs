@@ -97,6 +97,14 @@ pub enum Live<'s> {
 }
 
 impl Live<'_> {
+    /// The session on the live side, if it is at hand.
+    pub fn session(&mut self) -> Option<&mut Session> {
+        match self {
+            Self::There(session) => Some(session),
+            Self::Saved(_) => None,
+        }
+    }
+
     /// The same for once more.
     pub fn again(&mut self) -> Live<'_> {
         match self {

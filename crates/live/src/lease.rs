@@ -224,6 +224,21 @@ async fn advisory(session: &mut Session, call: &str) -> Result<bool, Error> {
     Ok(rows.first().and_then(|row| row.at(0)) == Some("t"))
 }
 
+/// The process that has the lease.
+pub(crate) async fn holder_pid(
+    session: &mut Session,
+    journal: &Journal,
+) -> Result<Option<i32>, JournalError> {
+    match holder(session, journal, key(journal)).await {
+        Ok(Some(LeaseError::Held { pid, .. })) => Ok(Some(pid)),
+        Ok(_) => Ok(None),
+        Err(LeaseError::Journal(error)) => Err(error),
+        Err(LeaseError::Server(error)) => Err(error.into()),
+        // Nobody is waited for here.
+        Err(_) => Ok(None),
+    }
+}
+
 /// Who holds the advisory lock, and since when.
 async fn holder(
     session: &mut Session,

@@ -41,6 +41,8 @@ pub mod rehearse;
 pub mod rows;
 pub mod snapshot;
 pub mod stamp;
+pub mod standing;
 mod statements;
+pub mod strays;
 pub mod target;
 pub mod workload;

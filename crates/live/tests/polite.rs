@@ -33,6 +33,7 @@ fn carrying() -> Plan {
         relation,
         note: "b".to_owned(),
         replica: false,
+        alone: false,
         full_identity: false,
         fires: Vec::new(),
     });

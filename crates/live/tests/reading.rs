@@ -330,10 +330,7 @@ async fn who_holds_a_lock_is_named() {
         assert_eq!(found[0].pid, Some(holder.backend_pid));
         assert_eq!(found[0].role.as_deref(), Some("postgres"));
         assert_eq!(found[0].state.as_deref(), Some("idle in transaction"));
-        assert_eq!(
-            (found[0].mode, &found[0].relation),
-            (LockLevel::AccessExclusive, &qname("messages"))
-        );
+        assert_eq!(found[0].lock, Some((LockLevel::AccessExclusive, qname("messages"))));
         assert!(found[0].query.as_deref().unwrap().contains("LOCK messages"));
         assert!(
             found[0].to_string().contains("holds ACCESS EXCLUSIVE on public.messages"),

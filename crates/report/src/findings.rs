@@ -55,6 +55,19 @@ pub struct Finding {
 }
 
 impl Finding {
+    /// Something that is there and shall not be, whatever the model says.
+    pub fn stray(address: &Address, why: &str) -> Self {
+        Self {
+            address: address.clone(),
+            standing: Standing::Extra,
+            live: Some(why.to_owned()),
+            desired: None,
+            forbidden: true,
+            properties: Vec::new(),
+            called: None,
+        }
+    }
+
     /// Whether the database is as the model says. What is extra is a difference.
     pub fn is_ok(&self) -> bool {
         self.standing == Standing::Ok

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::now::{Now, write_now};
 use crate::page::Page;
 use crate::style::{Style, Tone};
 use crate::units::{count, duration};
@@ -57,10 +58,11 @@ pub struct StepLine {
     pub pieces: Option<(u64, u64)>,
 }
 
-/// The runs as text, the latest first.
-pub fn status_text(target: &str, runs: &[RunLine], style: Style) -> String {
+/// What is under way and the runs, the latest first, as text.
+pub fn status_text(target: &str, now: &Now, runs: &[RunLine], style: Style) -> String {
     let mut page = Page::new(style);
     page.labelled(0, "Database", 10, target);
+    write_now(&mut page, now);
     if runs.is_empty() {
         page.gap();
         page.prose("", Tone::Plain, "Nothing was applied with reconcile yet.");

@@ -1,7 +1,7 @@
 //! `reconcile check`.
 
 use clap::{Args, ValueEnum};
-use reconcile_report::{Standing, check_json, check_text, findings};
+use reconcile_report::{Finding, Standing, check_json, check_text, findings};
 
 use crate::args::{Global, ModelPaths};
 use crate::derive;
@@ -13,7 +13,7 @@ use crate::side::Sides;
 /// Tell whether the database is as the model says, fact by fact
 ///
 /// Nothing is changed. The exit status is 2 if something is missing, differs, is extra or stays
-/// unproven.
+/// unproven, and if an online change has left something that no journal knows.
 #[derive(Debug, Args)]
 pub(crate) struct Check {
     #[command(flatten)]
@@ -45,8 +45,12 @@ pub(crate) async fn run(args: &Check, global: &Global, output: &Output) -> Resul
     let mut sides = Sides::open(global, &args.model, output).await?;
     let options = derive::options(global, None)?;
     let derived = derive::between(&mut sides, &options, global).await?;
-    let live = sides.live;
-    let found = findings(&derived.difference, &derived.desired);
+    let mut live = sides.live;
+    let mut found = findings(&derived.difference, &derived.desired);
+    for (address, why) in derive::astray(live.session(), &derived, global).await? {
+        found.retain(|finding| finding.address != address);
+        found.push(Finding::stray(&address, &why.to_string()));
+    }
     let unmanaged = &derived.plan.unmanaged;
     match args.format {
         Form::Text => output.result(&check_text(&found, unmanaged, args.quiet, output.style))?,

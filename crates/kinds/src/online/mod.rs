@@ -12,8 +12,10 @@
 
 mod afoot;
 mod bridge;
+mod phase;
 mod readers;
 mod statements;
+mod strays;
 mod twins;
 
 use reconcile_catalog::{Address, Definition, Object, Renames, digest};
@@ -26,8 +28,10 @@ use crate::trigger::Trigger;
 pub use crate::column::online::finish;
 pub use afoot::{Afoot, split};
 pub use bridge::{Bridges, Dropped, bridges, is_bridge};
+pub use phase::Phase;
 pub(crate) use readers::has_query;
 pub use statements::{Doomed, Watch, Workload};
+pub use strays::{Stray, strays};
 pub use twins::Doubling;
 pub(crate) use twins::wanted;
 
@@ -57,6 +61,11 @@ impl Shadow {
         Self { column: column.clone(), address: column.renamed(&name), id }
     }
 
+    /// What the names of everything begin with that its change makes, but for the trigger.
+    pub fn mark(&self) -> String {
+        format!("{PREFIX}{}_", self.id)
+    }
+
     /// What the twin of an object is called.
     pub fn twin(&self, of: &str) -> String {
         named(&self.id, of)
@@ -70,6 +79,11 @@ impl Shadow {
     /// Its function.
     pub fn function(&self) -> String {
         format!("{PREFIX}{}_sync", self.id)
+    }
+
+    /// The constraint that both columns agree.
+    pub(crate) fn agreement(&self) -> String {
+        self.twin(&format!("{}_same", self.column.name()))
     }
 
     /// The address of the trigger.

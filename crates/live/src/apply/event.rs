@@ -7,6 +7,7 @@ use reconcile_sql::QName;
 
 use super::Pause;
 use crate::blockers::Blocker;
+use crate::standing::Build;
 
 /// Something that happened.
 #[derive(Debug, Clone, Copy)]
@@ -59,6 +60,11 @@ pub enum Event<'a> {
         why: &'a [Pause],
         /// How long has been waited so far.
         paused: Duration,
+    },
+    /// The server tells how far a long statement is.
+    Building {
+        /// What it tells.
+        build: &'a Build,
     },
     /// The room of old versions of rows is made free, beside readers and writers.
     Vacuum {

@@ -18,6 +18,7 @@ use crate::connect::{ConnectOptions, Session, connect};
 use crate::error::Error;
 use crate::failpoint;
 use crate::reading::{SETTINGS, search_path};
+use crate::standing;
 
 /// How often the watchdog looks.
 const LOOK: Duration = Duration::from_millis(1000);
@@ -229,13 +230,9 @@ async fn watchdog(
     let mut said: Option<Instant> = None;
     loop {
         tokio::time::sleep(LOOK).await;
-        let from = format!(
-            "pg_catalog.unnest(pg_catalog.pg_blocking_pids({pid})) AS b(pid) \
-             JOIN pg_catalog.pg_locks l ON l.pid = b.pid AND l.granted \
-             JOIN pg_catalog.pg_class c ON c.oid = l.relation \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             AND n.nspname <> 'pg_catalog' AND c.relkind IN ('r', 'p', 'v', 'm', 'f')"
-        );
+        if let Ok(Some(build)) = standing::build(eye, pid).await {
+            watch.event(Event::Building { build: &build });
+        }
         let waits = format!("SELECT pg_catalog.cardinality(pg_catalog.pg_blocking_pids({pid}))");
         let waits = match eye.send(&waits).await {
             Ok(rows) => rows.first().and_then(|row| row.at(0)) != Some("0"),
@@ -247,7 +244,7 @@ async fn watchdog(
         }
         let began = *since.get_or_insert_with(Instant::now);
         let waited = began.elapsed();
-        let who = blockers::look(eye, &from, &[pid]).await.unwrap_or_default();
+        let who = blockers::blockers_of(eye, pid).await.unwrap_or_default();
         if waited >= patience {
             return (who, waited);
         }

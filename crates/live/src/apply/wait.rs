@@ -11,13 +11,16 @@ use reconcile_sql::{LockLevel, QName, quote_ident};
 use tokio::time::Instant;
 
 use super::tempo::Tempo;
-use super::{Applying, Cause, Event, interrupt};
+use super::{Applying, Cause, Event, Pause, interrupt};
 use crate::blockers::{Blocker, blockers};
 use crate::error::Error;
 
 /// The first pause; each is twice the one before, up to the longest.
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
+
+/// A pause of this length is worth a note.
+const NOTED: Duration = Duration::from_millis(500);
 
 /// How often those are looked at who use the relations, before the first try, and how far apart.
 const SAMPLES: usize = 6;
@@ -36,6 +39,8 @@ pub(super) struct Waiting {
     seed: u64,
     /// Whether the server's own cleaner was asked to make room.
     knocked: bool,
+    /// The step for which the journal is told what is waited for.
+    step: Option<usize>,
 }
 
 impl Waiting {
@@ -45,7 +50,8 @@ impl Waiting {
         let old = (bound * 2).max(Duration::from_secs(2));
         let seed = run.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let (began, pauses) = (Instant::now(), 0);
-        Self { wanted, budget, began, old, bound, pauses, seed, knocked }
+        let step = batch.steps.first().map(|step| step.number);
+        Self { wanted, budget, began, old, bound, pauses, seed, knocked, step }
     }
 
     /// Looks at who uses the relations for a moment, and waits for a transaction that is not about
@@ -94,6 +100,7 @@ impl Waiting {
             }
             let retry_in = self.next().min(self.budget - waited);
             applying.watch.event(Event::Waiting { blockers: &who, waited, retry_in });
+            self.note(applying, &who, retry_in).await?;
             if let Some(relation) = cleaned(&who).filter(|_| !self.knocked) {
                 self.knocked = true;
                 knock(applying, relation).await?;
@@ -106,6 +113,19 @@ impl Waiting {
                 return Ok(());
             }
         }
+    }
+
+    /// Tells the journal who is in the way, where that takes long.
+    async fn note(
+        &self,
+        applying: &mut Applying<'_>,
+        who: &[Blocker],
+        retry_in: Duration,
+    ) -> Result<(), Cause> {
+        let Some(step) = self.step.filter(|_| retry_in >= NOTED) else { return Ok(()) };
+        let why = [Pause::Lock { by: who.iter().map(ToString::to_string).collect() }];
+        let note = applying.job.journal.step_waits(applying.run, step, Some(&why));
+        applying.small(vec![note]).await
     }
 
     /// Between three quarters and five quarters, in thousandths.
@@ -146,10 +166,11 @@ impl Waiting {
 /// this lock.
 fn cleaned(who: &[Blocker]) -> Option<&QName> {
     let cleans = |b: &&Blocker| {
-        let own = b.role.is_none() && b.pid.is_some();
-        own && !b.waiting && b.mode == LockLevel::ShareUpdateExclusive && !b.prevents_wraparound()
+        b.role.is_none() && b.pid.is_some() && !b.waiting && !b.prevents_wraparound()
     };
-    who.iter().find(cleans).map(|blocker| &blocker.relation)
+    let locks = who.iter().filter(cleans).filter_map(|blocker| blocker.lock.as_ref());
+    let mut cleaned = locks.filter(|(level, _)| *level == LockLevel::ShareUpdateExclusive);
+    cleaned.next().map(|(_, relation)| relation)
 }
 
 /// Makes an autovacuum give way: it is ended for whoever waits for its lock and finds it after

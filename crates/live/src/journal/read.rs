@@ -1,6 +1,7 @@
 //! Reads the journal, for `status` and `rollback`.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use reconcile_catalog::Address;
 use reconcile_sql::quote_literal;
@@ -8,8 +9,10 @@ use serde::Serialize;
 
 use super::saved::Cells;
 use super::{Journal, JournalError, Saved};
+use crate::apply::Pause;
 use crate::connect::Session;
 use crate::rows::TextRow;
+use crate::standing::{AtWork, Done};
 
 /// How a run stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -218,6 +221,48 @@ impl Journal {
             })
         };
         rows.iter().map(step).collect()
+    }
+
+    /// The step of a run that is at work, or the first that is not done.
+    pub(crate) async fn at_work(
+        &self,
+        session: &mut Session,
+        run: i64,
+    ) -> Result<Option<AtWork>, JournalError> {
+        let step = self.sql_name("step");
+        let millis = |since: &str| {
+            format!("(extract(epoch FROM pg_catalog.clock_timestamp() - {since}) * 1000)::int8")
+        };
+        // The tables of an earlier release lack some columns. Whose pieces they are begins with the relation's OID.
+        let sql = format!(
+            "SELECT s.number, s.summary, {} AS since, j.pieces_done, j.pieces, j.waits, {} AS waited, \
+             (SELECT max((to_jsonb(p) ->> 'pieces_done')::int8) FROM {step} p WHERE p.run < s.run AND p.state <> 'done' \
+             AND to_jsonb(p) ->> 'pieces_of' = j.pieces_of) AS before, \
+             (SELECT CASE WHEN c.reltuples > 0 THEN c.reltuples::int8 END FROM pg_catalog.pg_class c \
+             WHERE c.oid::text = split_part(j.pieces_of, '/', 1)) AS rows \
+             FROM {step} s CROSS JOIN LATERAL jsonb_to_record(to_jsonb(s)) AS j(pieces_of text, pieces_done int8, \
+             pieces int8, waits text, waits_since timestamptz) \
+             WHERE s.run = {run} AND s.state <> 'done' ORDER BY s.state = 'running' DESC, s.number LIMIT 1",
+            millis("s.started"),
+            millis("j.waits_since"),
+        );
+        let rows = session.send(&sql).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let time = |column| Ok(self.parse_option(row, column)?.map(Duration::from_millis));
+        let waits: Option<Vec<Pause>> =
+            row.get("waits").and_then(|json| serde_json::from_str(json).ok());
+        let waited: Result<Option<Duration>, JournalError> = time("waited");
+        let since: Result<Option<Duration>, JournalError> = time("since");
+        let pieces = self.parse_option(row, "pieces_done")?.zip(self.parse_option(row, "pieces")?);
+        let (before, rows) = (self.parse_option(row, "before")?, self.parse_option(row, "rows")?);
+        let done = |(done, of)| Done { done, of, before: before.unwrap_or(0).min(done), rows };
+        Ok(Some(AtWork {
+            number: self.parse(row, "number")?,
+            summary: row.get("summary").unwrap_or_default().to_owned(),
+            since: since?,
+            pieces: pieces.map(done),
+            waits: waits.zip(waited?),
+        }))
     }
 
     /// How many pieces of something are done, and how many there are, if the latest run that worked on it

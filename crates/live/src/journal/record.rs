@@ -151,6 +151,9 @@ impl Journal {
     ) -> String {
         let mut update = Query::update();
         update.table(self.table("step")).value("state", text(state));
+        for column in ["waits", "waits_since"] {
+            update.value(column, Expr::cust("NULL"));
+        }
         if let Some(began) = began {
             update.value("started", Expr::cust(began.to_owned()));
         }

@@ -21,7 +21,7 @@ impl Steps<'_> {
         shadow: &Shadow,
         forth: &Carry,
     ) -> (Option<Action>, Option<Action>) {
-        let name = self.same(shadow);
+        let name = shadow.agreement();
         let table = table_of(self.address);
         let there = self.cx.afoot.definition::<Constraint>(&Constraint::address(&table, &name));
         let sql = quote_ident(&name);
@@ -45,16 +45,11 @@ impl Steps<'_> {
 
     /// Takes the CHECK away in the transaction in which the columns change names.
     pub(super) fn drop_proof(&self, shadow: &Shadow) -> Action {
-        let name = quote_ident(&self.same(shadow));
+        let name = quote_ident(&shadow.agreement());
         let sql = Sql::Statement(format!("ALTER TABLE {} DROP CONSTRAINT {name}", self.table));
         let summary = "drop the proof, which the change of names needs no more".to_owned();
         Action::new(self.address, summary, sql)
             .locking(self.table.clone(), LockLevel::AccessExclusive)
-    }
-
-    /// The name of that CHECK.
-    fn same(&self, shadow: &Shadow) -> String {
-        shadow.twin(&format!("{}_same", self.address.name()))
     }
 
     /// An index of the rows whose values the old column will not hold: empty when it is made, and then as

@@ -145,6 +145,8 @@ impl Applying<'_> {
         let mut refused = Duration::ZERO;
         let mut looked = Instant::now();
         if done < all {
+            let note = self.job.journal.pieces_are(self.run, step.number, &file.name, done, all);
+            self.small(vec![note]).await?;
             self.look(work, &mut memory, &mut pace).await?;
         }
         while done < all {
