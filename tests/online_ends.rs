@@ -55,6 +55,72 @@ async fn a_value_that_the_old_type_cannot_hold_is_named_before_the_way_back() {
 }
 
 #[tokio::test]
+async fn the_way_back_is_a_change_of_names_and_nothing_before_it() {
+    for major in majors() {
+        let (database, _folder, model) = changed(major, TALK, TEXT).await;
+        let mut connection = database.connect().await;
+        let write = "INSERT INTO talk (id, mood, price) VALUES (500, 'sad', 500); UPDATE talk SET mood = 'ok' WHERE id < 20";
+        execute(&mut connection, write).await;
+        let url = database.url();
+        let back = on(&url, &["rollback", "--yes"]).await.expect(DONE);
+        let swap =
+            back.out.find("change talk.mood from varchar(10) to public.mood").expect("it is said");
+        for words in ["in pieces", "prove that", "build index", "VACUUM"] {
+            let at = back.out.find(words);
+            assert!(at.is_none_or(|at| at > swap), "{major}: {words} before the swap: {back:?}");
+        }
+        let moods = "SELECT string_agg(mood || '/' || n, ' ' ORDER BY mood::text) FROM \
+                     (SELECT mood, count(*) n FROM talk GROUP BY 1) AS counted";
+        assert_eq!(scalar(&mut connection, moods).await, "ok/159 sad/142", "{major}");
+        let demands = "SELECT attnotnull::text FROM pg_attribute WHERE attrelid = 'talk'::regclass AND attname = 'mood'";
+        assert_eq!(scalar(&mut connection, demands).await, "true", "{major}");
+        // Forth again: the text holds every label, so there is nothing to look for.
+        let forth = apply_online(&url, &model).await.expect(DONE);
+        assert!(!forth.out.contains("in pieces"), "{major}: {forth:?}");
+        on(&url, &["contract", "--yes"]).await.expect(DONE);
+        on(&url, &["plan", "--exit-code", &model]).await.expect(DONE);
+        assert!(!dump::definitions(&database).await.contains("_rc_"), "{major}");
+    }
+}
+
+#[tokio::test]
+async fn a_number_that_would_be_rounded_is_named_before_the_way_back() {
+    let model = "tables: {talk: {columns: {price: {type: \"numeric(12, 6)\"}}}}\n";
+    for major in majors() {
+        let (database, _folder, _model) = changed(major, TALK, model).await;
+        let mut connection = database.connect().await;
+        execute(&mut connection, "UPDATE talk SET price = 0.500001 WHERE id = 7").await;
+        let before = dump::definitions(&database).await;
+        let url = database.url();
+        on(&url, &["rollback", "--yes"]).await.expect(REFUSED).says("0.500001").says("1 row");
+        assert_eq!(before, dump::definitions(&database).await, "{major}");
+        execute(&mut connection, "UPDATE talk SET price = 0.5 WHERE id = 7").await;
+        on(&url, &["rollback", "--yes"]).await.expect(DONE);
+        let sum = "SELECT sum(price)::text FROM talk";
+        assert_eq!(scalar(&mut connection, sum).await, "45143.5000", "{major}");
+    }
+}
+
+#[tokio::test]
+async fn a_second_column_that_has_missed_writes_is_not_trusted() {
+    for major in majors() {
+        let (database, _folder, _model) = changed(major, TALK, TEXT).await;
+        let mut connection = database.connect().await;
+        let name =
+            "SELECT tgname FROM pg_trigger WHERE tgrelid = 'talk'::regclass AND NOT tgisinternal";
+        let name = scalar(&mut connection, name).await;
+        execute(&mut connection, &format!("ALTER TABLE talk DISABLE TRIGGER \"{name}\"")).await;
+        let url = database.url();
+        on(&url, &["rollback", "--yes"])
+            .await
+            .expect(REFUSED)
+            .says(&format!("the trigger {name} was disabled"));
+        on(&url, &["contract", "--yes"]).await.expect(DONE);
+        assert!(!dump::definitions(&database).await.contains("_rc_"), "{major}");
+    }
+}
+
+#[tokio::test]
 async fn the_old_column_demands_nothing_of_new_values() {
     let model = "tables: {talk: {columns: {price: \"numeric(12, 6)\"}}}\n"
         .replace("\"numeric", "{type: \"numeric")

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use reconcile_catalog::{Address, Catalog, Object, PropertyChange, Value};
 use reconcile_diff::{Change, Difference};
-use reconcile_kinds::online::{Afoot, Doubling, Shadow};
+use reconcile_kinds::online::{Afoot, Doubling, Shadow, finish};
 use reconcile_kinds::{Alteration, Cx, Facts, Fates, How, Kind, Refusal, Replacement, kind};
 use reconcile_sql::{QName, ServerVersion};
 
@@ -371,6 +371,10 @@ impl Planner<'_> {
             if let Some((first, _)) = self.graph.add(wanted, Verb::Alter, twin.finish) {
                 self.graph.order(last, first);
             }
+        }
+        let finish = finish(shadow, &self.cx);
+        if let Some((first, _)) = self.graph.add(&shadow.address, Verb::Alter, finish) {
+            self.graph.order(last, first);
         }
     }
 

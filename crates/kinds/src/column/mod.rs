@@ -13,7 +13,7 @@ pub(crate) mod identity;
 mod inherited;
 pub mod model;
 mod not_null;
-mod online;
+pub(crate) mod online;
 mod read;
 pub(crate) mod refill;
 mod retype;
@@ -42,7 +42,6 @@ pub(crate) use casts::using;
 pub use declare::declaration;
 pub(crate) use exchange::exchange;
 pub(crate) use inherited::overrides;
-pub(crate) use online::SWAPPED;
 pub use steps::ColumnKind;
 
 /// The name of the kind.

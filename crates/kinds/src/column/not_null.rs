@@ -22,6 +22,17 @@ pub(super) struct Nulls<'a> {
     cx: &'a Cx<'a>,
 }
 
+/// How nulls are forbidden beside readers and writers.
+#[derive(Debug, Default)]
+pub(super) struct Forbidding {
+    /// Forbids them in new rows, under a lock of a moment.
+    pub(super) demand: Option<Action>,
+    /// Proves that no row has any.
+    pub(super) prove: Option<Action>,
+    /// What that allows to do without a scan.
+    pub(super) settle: Vec<Action>,
+}
+
 impl<'a> Nulls<'a> {
     pub(super) fn of(address: &'a Address, cx: &'a Cx<'a>) -> Self {
         let table = relation(address);
@@ -55,17 +66,31 @@ impl<'a> Nulls<'a> {
     /// Nulls are forbidden, in a way that scans nothing while readers wait.
     pub(super) fn forbid(&self, wanted: &Column) -> Vec<Stage> {
         let table = table_of(self.address);
-        if self.cx.version.at_least(18) {
-            let usual = NotNull::usual(self.address);
-            return self.forbid_by_name(wanted.not_null.as_ref().unwrap_or(&usual));
-        }
-        let mut set = self.set();
-        if self.cx.is_rewritten(&table) {
+        let validated = wanted.not_null.as_ref().is_none_or(|not_null| not_null.validated);
+        if self.cx.is_rewritten(&table) && validated {
             // The proof is free in a transaction that rewrites the table.
+            let usual = NotNull::usual(self.address);
+            let mut set = match self.cx.version.at_least(18) {
+                true => self.add(wanted.not_null.as_ref().unwrap_or(&usual), true),
+                false => self.set(),
+            };
             set.preflights.extend(self.preflight.clone());
             return vec![Stage::with(&table, vec![set])];
         }
-        self.forbid_by_check(set)
+        let Forbidding { demand, prove, settle } = self.forbidding(wanted);
+        let parts = [demand.into_iter().collect(), prove.into_iter().collect(), settle];
+        let parts = parts.into_iter().filter(|actions: &Vec<Action>| !actions.is_empty());
+        parts.map(Stage::transaction).collect()
+    }
+
+    /// The parts of it, as far as they are not there yet.
+    pub(super) fn forbidding(&self, wanted: &Column) -> Forbidding {
+        if self.cx.version.at_least(18) {
+            let usual = NotNull::usual(self.address);
+            self.by_name(wanted.not_null.as_ref().unwrap_or(&usual))
+        } else {
+            self.by_check()
+        }
     }
 
     fn set(&self) -> Action {
@@ -75,54 +100,44 @@ impl<'a> Nulls<'a> {
     }
 
     /// A CHECK that is validated beside writers proves it, so that SET NOT NULL scans nothing.
-    fn forbid_by_check(&self, set: Action) -> Vec<Stage> {
+    fn by_check(&self) -> Forbidding {
         let (table, name) = (table_of(self.address), self.address.short());
         let proof = &self.proof;
         let proof_sql = quote_ident(proof);
         let there = Constraint::address(&table, proof);
         let there = (self.cx.live.definition::<Constraint>(&there))
             .or_else(|| self.cx.afoot.definition(&there));
-        let mut stages = Vec::new();
-        if there.is_none() {
+        let demand = there.is_none().then(|| {
             let clause =
                 format!("ADD CONSTRAINT {proof_sql} CHECK ({} IS NOT NULL) NOT VALID", self.column);
             let summary = format!("check new rows for nulls in {name}");
             let mut add = self.alter(summary, clause, LockLevel::AccessExclusive);
             add.preflights.extend(self.preflight.clone());
-            stages.push(Stage::transaction(vec![add]));
-        }
-        if there.is_none_or(|c| !c.validated) {
-            stages.push(self.validate(proof));
-        }
+            add
+        });
+        let prove = there.is_none_or(|c| !c.validated).then(|| self.validate(proof));
         let summary = "drop the proof, which the column now carries itself".to_owned();
         let sql = format!("ALTER TABLE {} DROP CONSTRAINT {proof_sql}", self.table);
         let drop = Action::new(self.address, summary, Sql::Statement(sql))
             .locking(self.table.clone(), LockLevel::AccessExclusive);
-        stages.push(Stage::transaction(vec![set, drop]));
-        stages
+        Forbidding { demand, prove, settle: vec![self.set(), drop] }
     }
 
-    fn validate(&self, name: &str) -> Stage {
+    pub(super) fn validate(&self, name: &str) -> Action {
         let clause = format!("VALIDATE CONSTRAINT {}", quote_ident(name));
         let summary = format!("prove that no row has a null in {}", self.address.short());
         let validate = self.alter(summary, clause, LockLevel::ShareUpdateExclusive);
-        Stage::transaction(vec![validate.working(Work::Scan(self.table.clone()))])
+        validate.working(Work::Scan(self.table.clone()))
     }
 
     /// From 18 on: the constraint itself, for new rows first, then for all.
-    fn forbid_by_name(&self, wanted: &NotNull) -> Vec<Stage> {
-        let table = table_of(self.address);
-        if wanted.validated && self.cx.is_rewritten(&table) {
-            let mut add = self.add(wanted, true);
-            add.preflights.extend(self.preflight.clone());
-            return vec![Stage::with(&table, vec![add])];
+    fn by_name(&self, wanted: &NotNull) -> Forbidding {
+        let mut demand = self.add(wanted, false);
+        let prove = wanted.validated.then(|| self.validate(&wanted.name.value));
+        if wanted.validated {
+            demand.preflights.extend(self.preflight.clone());
         }
-        let mut add = self.add(wanted, false);
-        if !wanted.validated {
-            return vec![Stage::transaction(vec![add])];
-        }
-        add.preflights.extend(self.preflight.clone());
-        vec![Stage::transaction(vec![add]), self.validate(&wanted.name.value)]
+        Forbidding { demand: Some(demand), prove, settle: Vec::new() }
     }
 
     /// The constraint of a column that has none; NOT VALID unless rows are proven at once.
@@ -174,10 +189,8 @@ impl<'a> Nulls<'a> {
         stages.push(Stage::transaction(actions));
         if !live.validated && wanted.validated {
             let mut validate = self.validate(name);
-            for action in &mut validate.actions {
-                action.preflights.extend(self.preflight.clone());
-            }
-            stages.push(validate);
+            validate.preflights.extend(self.preflight.clone());
+            stages.push(Stage::transaction(vec![validate]));
         }
         stages
     }

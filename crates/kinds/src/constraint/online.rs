@@ -30,10 +30,17 @@ pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Res
         Rule::Check { .. } | Rule::ForeignKey { .. } => {
             let there = cx.afoot.definition::<Constraint>(&double.address);
             if there.is_none() {
-                twin.prepare.push(Stage::transaction(vec![new.add_not_valid(second)]));
+                let demand = new.add_not_valid(second);
+                let list = if doubling.at_once { &mut twin.before } else { &mut twin.demand };
+                list.push(demand);
             }
             if there.is_none_or(|there| !there.validated) && new.rule.validated {
-                twin.prepare.push(Stage::transaction(vec![new.validate(second)]));
+                if doubling.at_once {
+                    let prove = Target { address: &object.address, ..new }.validate(first);
+                    twin.finish.push(Stage::transaction(vec![prove]));
+                } else {
+                    twin.prove.push(new.validate(second));
+                }
             }
             // The old column may not demand anything: a value that comes back may be none, or rounded.
             twin.before.push(old.drop(first));
@@ -92,7 +99,8 @@ fn referring(
     let wanted = doubling.wanted(object, cx);
     let (old, new) = (Target::of(object)?, Target::of(&wanted)?);
     let name = new.address.name();
-    let mut twin = Twin { before: vec![old.drop(object.address.name())], ..Twin::default() };
+    let before = vec![old.drop(object.address.name())];
+    let mut twin = Twin { before, refers: true, ..Twin::default() };
     twin.after.push(Action { address: new.address.clone(), ..new.add_not_valid(name) });
     if new.rule.validated {
         twin.finish.push(Stage::transaction(vec![new.validate(name)]));

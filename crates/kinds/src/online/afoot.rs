@@ -65,7 +65,8 @@ pub fn split(live: Catalog) -> (Catalog, Afoot) {
     let swapped = |shadow: &Shadow| {
         afoot.objects().any(|o| {
             shadow.is_function(&o.address)
-                && o.get::<Function>().is_some_and(|f| f.body.contains(crate::column::SWAPPED))
+                && o.get::<Function>()
+                    .is_some_and(|f| f.body.contains(crate::column::online::SWAPPED))
         })
     };
     let columns = columns.into_iter().map(|shadow| {

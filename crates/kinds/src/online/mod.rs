@@ -21,9 +21,11 @@ use std::sync::Arc;
 use crate::step::{Action, Stage};
 use crate::trigger::Trigger;
 
+pub use crate::column::online::finish;
 pub use afoot::{Afoot, split};
 pub(crate) use readers::has_query;
 pub use twins::Doubling;
+pub(crate) use twins::wanted;
 
 /// What the names begin with.
 const PREFIX: &str = "_rc_";
@@ -116,11 +118,15 @@ pub(crate) fn is_ours(address: &Address) -> bool {
 /// What the twin of an object on the shadow takes.
 #[derive(Clone, Debug, Default)]
 pub struct Twin {
-    /// What is done beside readers and writers, once the rows are carried over.
+    /// What is built beside readers and writers, once the rows are carried over.
     pub prepare: Vec<Stage>,
     /// What is done last of all before the columns change names, since it is out of date the sooner the
     /// earlier it is done.
     pub late: Vec<Stage>,
+    /// What is demanded of new rows from then on, under a lock of a moment.
+    pub demand: Vec<Action>,
+    /// The proof that every row satisfies it, beside readers and writers.
+    pub prove: Vec<Action>,
     /// What is done in the transaction in which the columns change names, before they do.
     pub before: Vec<Action>,
     /// What is done in it afterwards.
@@ -129,6 +135,8 @@ pub struct Twin {
     pub finish: Vec<Stage>,
     /// Whether another object takes its place, so that what depends on it is made again.
     pub replaces: bool,
+    /// Whether it refers to the column as to a key: it goes before the key does and comes after it.
+    pub refers: bool,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use reconcile_catalog::{Address, Object, Renames};
 
 use super::{Shadow, Twin, readers};
+use crate::column::online::Loss;
 use crate::constraint::table_of;
 use crate::step::Refusal;
 use crate::{Cx, kind};
@@ -12,6 +13,11 @@ use crate::{Cx, kind};
 pub struct Doubling<'a> {
     /// The two columns.
     pub shadow: &'a Shadow,
+    /// What the old column loses of what is written once the columns have changed names.
+    pub(crate) loss: Loss,
+    /// Whether the second column is known to be in step, so that the names change at once, and what is
+    /// demanded of it is proven afterwards.
+    pub(crate) at_once: bool,
     renames: Renames,
 }
 
@@ -23,7 +29,12 @@ impl<'a> Doubling<'a> {
     /// If one of them cannot have a twin and cannot do without.
     pub fn twins(shadow: &'a Shadow, cx: &Cx<'_>) -> Result<Vec<(Address, Twin)>, Refusal> {
         let to = [(shadow.column.clone(), shadow.address.name().to_owned())];
-        let doubling = Doubling { shadow, renames: Renames::new(cx.live, &to, Vec::new()) };
+        let doubling = Doubling {
+            shadow,
+            loss: crate::column::online::loss_of_the_way_back(shadow, cx),
+            at_once: crate::column::online::in_step(shadow, cx).is_some(),
+            renames: Renames::new(cx.live, &to, Vec::new()),
+        };
         let mut out = Vec::new();
         // What belongs to the table as a whole may be about the column too: its privileges.
         let table = table_of(&shadow.column);
@@ -68,7 +79,7 @@ impl<'a> Doubling<'a> {
 }
 
 /// What a live object shall be: as the model says, or as it reads after the changes of type.
-pub(super) fn wanted(live: &Object, cx: &Cx<'_>) -> Object {
+pub(crate) fn wanted(live: &Object, cx: &Cx<'_>) -> Object {
     let desired = cx.fates.desired.get(&live.address).and_then(|d| cx.desired.get(d));
     let mut out = live.clone();
     match desired {

@@ -99,7 +99,7 @@ fn guarded(operand: &str, from: &SqlType, to: &SqlType, cx: &Cx<'_>) -> Option<S
 }
 
 /// Whether every value of a type has one of the other, so that nothing that anybody writes fails.
-fn is_total(from: &SqlType, to: &SqlType, cx: &Cx<'_>) -> bool {
+pub(super) fn is_total(from: &SqlType, to: &SqlType, cx: &Cx<'_>) -> bool {
     if from.array || to.array {
         return conversion(from, to) == Conversion::Catalog;
     }
@@ -123,7 +123,7 @@ fn is_total(from: &SqlType, to: &SqlType, cx: &Cx<'_>) -> bool {
 }
 
 /// The labels of an enum type.
-fn labels<'c>(ty: &SqlType, cx: &Cx<'c>) -> Option<&'c [String]> {
+pub(super) fn labels<'c>(ty: &SqlType, cx: &Cx<'c>) -> Option<&'c [String]> {
     let namespace = ty.namespace.as_deref()?;
     let address = EnumType::address(&QName::new(namespace, &ty.name));
     let found =

@@ -1,32 +1,38 @@
 //! Another type for a column while others read and write it.
 //!
 //! The steps, each of which can be interrupted and done again: a second column and the trigger that keeps
-//! it in step (one transaction), the rows in pieces, what has to be true of the second column (NOT NULL,
-//! the twins), the proof that it is the same everywhere (a CHECK that is validated beside writers), and
-//! the change of names. What is there already is not made again.
+//! it in step (one transaction), the rows in pieces, the twins of indexes, what is demanded of the second
+//! column (NOT NULL, checks, that it agrees with the first one: [`agree`]), one proof of all that beside
+//! writers, and the change of names ([`swap`]). What is there already is not made again. A second column
+//! that is known to be in step ([`in_step`]) changes names at once: the way back.
 
+mod agree;
 mod carry;
+mod in_step;
+mod loss;
 mod reasons;
+mod swap;
 mod triggers;
 
 use reconcile_catalog::Object;
-use reconcile_sql::{LockLevel, QName, quote_ident, quote_literal};
+use reconcile_sql::{LockLevel, QName, quote_ident};
 
 use super::alter::Steps;
-use super::declare::{counting, identity_clause, settings, without_values};
-use super::not_null::Nulls;
+use super::declare::{settings, without_values};
+use super::not_null::{Forbidding, Nulls};
 use super::{Column, NotNull, data};
-use crate::constraint::{Constraint, table_of};
-use crate::online::{Doubling, Shadow};
+use crate::constraint::table_of;
+use crate::online::{Doubling, Shadow, Twin};
 use crate::step::{Action, Fires, Pieces, Refusal, Sql, Stage, Work};
-use crate::trigger::Trigger;
+use crate::trigger::{Enabled, Trigger};
 
 use carry::Carry;
+pub use in_step::finish;
+pub(crate) use in_step::in_step;
+pub(crate) use loss::{Loss, loss_of_the_way_back};
 pub(super) use reasons::shadow;
+pub(crate) use swap::SWAPPED;
 use triggers::{Firing, Occasion};
-
-/// Stands in the trigger's function from the change of names on.
-pub(crate) const SWAPPED: &str = "-- the columns have changed names";
 
 impl Steps<'_> {
     /// The stages of a change that has a shadow.
@@ -46,41 +52,61 @@ impl Steps<'_> {
                 "an online change of it was given up half way; end that with `reconcile abort` first",
             ));
         }
+        let trigger = self.cx.afoot.definition::<Trigger>(&shadow.trigger_address());
+        if trigger.is_some_and(|trigger| trigger.enabled != Enabled::Always) {
+            return Err(self.refuse(format!(
+                "the trigger {} was disabled, and its second column has missed writes; end the change with \
+                 `reconcile abort`, or with `reconcile contract` once the columns have changed names",
+                shadow.trigger()
+            )));
+        }
+        if let Some(in_step) = in_step(shadow, self.cx) {
+            return Ok(self.at_once(shadow, &second, twins, &in_step));
+        }
         let forth = Carry::new(self.address.name(), &self.live.ty, &self.desired.ty, self.cx);
         let mut stages = Vec::new();
         if there.is_none() {
             stages.push(Stage::transaction(self.expand(shadow, &second, &forth)));
         }
         stages.push(self.carry_over(shadow, &forth));
-        if !second.nullable {
-            stages.extend(self.without_nulls(shadow, &second, there));
-        }
-        let (mut before, mut after, mut late) = (Vec::new(), Vec::new(), Vec::new());
-        // Who refers to a key goes before it and comes after it.
-        let (refer, mut other): (Vec<_>, Vec<_>) =
-            twins.into_iter().map(|(_, twin)| twin).partition(|twin| !twin.finish.is_empty());
-        // Who reads it goes first of all: a query may need a key.
-        other.sort_by_key(|twin| !twin.replaces);
-        for twin in &refer {
-            before.extend(twin.before.iter().cloned());
-        }
-        for twin in other {
-            stages.extend(twin.prepare);
-            late.extend(twin.late);
-            before.extend(twin.before);
-            after.extend(twin.after);
-        }
-        after.extend(refer.into_iter().flat_map(|twin| twin.after));
+        let mut twins: Vec<Twin> = twins.into_iter().map(|(_, twin)| twin).collect();
+        stages.extend(twins.iter_mut().flat_map(|twin| std::mem::take(&mut twin.prepare)));
+        stages.extend(self.lost(shadow));
         let vacuum = Sql::Statement(format!("VACUUM (ANALYZE, TRUNCATE false) {}", self.table));
         let summary = format!("clean up behind the rows of {}, and sample them", self.table.name);
         stages.push(Stage::outside(
             Action::new(&shadow.address, summary, vacuum)
                 .locking(self.table.clone(), LockLevel::ShareUpdateExclusive),
         ));
-        stages.extend(self.proof(shadow, &forth));
-        stages.extend(late);
+        stages.extend(self.proven(shadow, &second, there, &forth, &mut twins));
+        stages.extend(twins.iter_mut().flat_map(|twin| std::mem::take(&mut twin.late)));
+        let (mut before, after) = around(twins);
+        before.push(self.drop_proof(shadow));
         stages.push(self.swap(shadow, before, after));
         Ok(stages)
+    }
+
+    /// What is demanded of the second column, all of it at once, and one scan that proves it.
+    fn proven(
+        &self,
+        shadow: &Shadow,
+        second: &Column,
+        there: Option<&Column>,
+        forth: &Carry,
+        twins: &mut [Twin],
+    ) -> Vec<Stage> {
+        let nulls = self.without_nulls(shadow, second, there);
+        let (agree, agreed) = self.agreement(shadow, forth);
+        let (mut demand, mut prove) = (Vec::new(), Vec::new());
+        demand.extend(nulls.demand);
+        prove.extend(nulls.prove);
+        for twin in twins {
+            demand.append(&mut twin.demand);
+            prove.append(&mut twin.prove);
+        }
+        demand.extend(agree);
+        prove.extend(agreed);
+        [demand, prove, nulls.settle].into_iter().map(Stage::transaction).collect()
     }
 
     /// The second column as it is made: nullable, without values of its own.
@@ -213,177 +239,34 @@ impl Steps<'_> {
         shadow: &Shadow,
         second: &Column,
         there: Option<&Column>,
-    ) -> Vec<Stage> {
+    ) -> Forbidding {
+        if second.nullable {
+            return Forbidding::default();
+        }
         let proof = shadow.twin(&format!("{}_proof", self.address.name()));
         let nulls = Nulls::of(&shadow.address, self.cx).filled().proven_by(proof);
         let Some(there) = there.filter(|there| !there.nullable) else {
-            return nulls.forbid(second);
+            return nulls.forbidding(second);
         };
-        let both = there.not_null.as_ref().zip(second.not_null.as_ref());
-        both.map_or_else(Vec::new, |(live, wanted)| nulls.change(live, wanted, false))
+        let unproven = there.not_null.as_ref().filter(|not_null| !not_null.validated);
+        let prove = unproven.map(|not_null| nulls.validate(&not_null.name.value));
+        Forbidding { prove, ..Forbidding::default() }
     }
+}
 
-    /// A CHECK that every row has the same in both columns, validated beside writers.
-    fn proof(&self, shadow: &Shadow, forth: &Carry) -> Vec<Stage> {
-        let name = self.same(shadow);
-        let table = table_of(self.address);
-        let there = self.cx.afoot.definition::<Constraint>(&Constraint::address(&table, &name));
-        let sql = quote_ident(&name);
-        let mut stages = Vec::new();
-        if there.is_none() {
-            let second = quote_ident(shadow.address.name());
-            let clause =
-                format!("ADD CONSTRAINT {sql} CHECK (NOT ({})) NOT VALID", forth.differs(&second));
-            let summary = format!("demand that both columns of {} agree", self.address.short());
-            let add = Action::new(&shadow.address, summary, Sql::alter_table(&self.table, clause));
-            stages.push(Stage::transaction(vec![
-                add.locking(self.table.clone(), LockLevel::AccessExclusive),
-            ]));
-        }
-        if there.is_none_or(|c| !c.validated) {
-            let clause = format!("VALIDATE CONSTRAINT {sql}");
-            let summary = format!("prove that every row of {} agrees", self.table.name);
-            let prove =
-                Action::new(&shadow.address, summary, Sql::alter_table(&self.table, clause));
-            stages.push(Stage::transaction(vec![
-                prove
-                    .locking(self.table.clone(), LockLevel::ShareUpdateExclusive)
-                    .working(Work::Scan(self.table.clone())),
-            ]));
-        }
-        stages
+/// What twins take before and after the columns change names. Who refers to a key goes before it and
+/// comes after it, and so does a query that needs it.
+fn around(twins: Vec<Twin>) -> (Vec<Action>, Vec<Action>) {
+    let (refer, mut other): (Vec<_>, Vec<_>) = twins.into_iter().partition(|twin| twin.refers);
+    other.sort_by_key(|twin| !twin.replaces);
+    let (mut before, mut after) = (Vec::new(), Vec::new());
+    before.extend(refer.iter().flat_map(|twin| twin.before.iter().cloned()));
+    for twin in other {
+        before.extend(twin.before);
+        after.extend(twin.after);
     }
-
-    fn same(&self, shadow: &Shadow) -> String {
-        shadow.twin(&format!("{}_same", self.address.name()))
-    }
-
-    /// The columns change names, and so do their twins; nothing in it depends on how many rows there are.
-    fn swap(&self, shadow: &Shadow, before: Vec<Action>, after: Vec<Action>) -> Stage {
-        let (first, second) = (self.column.clone(), quote_ident(shadow.address.name()));
-        let spare = quote_ident(&shadow.twin(&format!("{}_spare", self.address.name())));
-        let mut actions = before;
-        let same = format!("DROP CONSTRAINT {}", quote_ident(&self.same(shadow)));
-        let summary = "drop the proof, which the change of names needs no more".to_owned();
-        actions.push(
-            Action::new(
-                self.address,
-                summary,
-                Sql::Statement(format!("ALTER TABLE {} {same}", self.table)),
-            )
-            .locking(self.table.clone(), LockLevel::AccessExclusive),
-        );
-        let rename = |from: &str, to: &str, summary: String| {
-            let sql = format!("ALTER TABLE {} RENAME COLUMN {from} TO {to}", self.table);
-            Action::new(self.address, summary, Sql::Statement(sql))
-                .locking(self.table.clone(), LockLevel::AccessExclusive)
-        };
-        let name = self.address.short();
-        actions.push(rename(&first, &spare, format!("set the old column of {name} aside")));
-        actions.push(rename(
-            &second,
-            &first,
-            format!("change {name} from {} to {}", self.live.ty, self.desired.ty),
-        ));
-        actions.push(rename(
-            &spare,
-            &second,
-            format!("keep the old column of {name} for the way back"),
-        ));
-        actions.extend(self.hand_counter_over(shadow));
-        let mut release = Vec::new();
-        if !self.live.nullable {
-            release.push("DROP NOT NULL");
-        }
-        if self.live.default.is_some() {
-            release.push("DROP DEFAULT");
-        }
-        for clause in release {
-            let sql = Sql::alter_table(&self.table, format!("ALTER COLUMN {second} {clause}"));
-            let summary = format!("let nobody have to write {}", shadow.address.name());
-            actions.push(
-                Action::new(self.address, summary, sql)
-                    .locking(self.table.clone(), LockLevel::AccessExclusive),
-            );
-        }
-        actions.extend(self.not_null_name(shadow));
-        if let Some(default) = &self.desired.default {
-            actions.extend(self.set_default(Some(default), &name));
-        }
-        let back = Carry::new(self.address.name(), &self.desired.ty, &self.live.ty, self.cx);
-        let function = self.function(shadow);
-        let summary = format!("let every write of {name} write the old column too");
-        let body = back.function(&function, shadow, SWAPPED);
-        actions.push(Action::new(self.address, summary, Sql::Statement(body)));
-        actions.extend(after);
-        Stage::with(&table_of(self.address), actions)
-    }
-
-    /// The new identity goes on where the old one stands, and takes the name of its sequence.
-    fn hand_counter_over(&self, shadow: &Shadow) -> Vec<Action> {
-        let sequence = self.live.sequence.as_ref().map(|s| s.value.clone());
-        let Some((identity, old)) = self.live.identity.and(self.desired.identity).zip(sequence)
-        else {
-            return Vec::new();
-        };
-        let spare = QName::new(&old.namespace, shadow.twin(&old.name));
-        let mut column = self.desired.clone();
-        column.sequence = Some(super::Tuned::stated(spare.clone()));
-        if !self.differs("counting") {
-            let carried = counting(self.live).carried(&self.live.ty, &self.desired.ty);
-            column.counting = Some(super::Tuned::stated(carried));
-        }
-        let name = self.address.short();
-        let clause = format!(
-            "ALTER COLUMN {} ADD {}",
-            self.column,
-            identity_clause(self.address, &column, identity)
-        );
-        let drop = format!("ALTER COLUMN {} DROP IDENTITY", quote_ident(shadow.address.name()));
-        let alter = |summary: String, clause: String| {
-            Action::new(self.address, summary, Sql::alter_table(&self.table, clause))
-                .locking(self.table.clone(), LockLevel::AccessExclusive)
-        };
-        let run = |summary: String, sql: String| {
-            Action::new(self.address, summary, Sql::Statement(sql))
-                .locking(self.table.clone(), LockLevel::AccessExclusive)
-        };
-        let wanted = self.desired.sequence.as_ref().filter(|_| self.differs("sequence"));
-        let wanted = wanted.map_or(&old.name, |wanted| &wanted.value.name);
-        vec![
-            alter(format!("make {name} an identity column"), clause),
-            run(
-                format!("let {name} go on where {old} stands"),
-                format!(
-                    "SELECT setval({}::regclass, s.last_value, s.is_called) FROM {old} AS s",
-                    quote_literal(&spare.to_string())
-                ),
-            ),
-            alter(format!("drop sequence {old}, whose place the new one has taken"), drop),
-            run(
-                format!("rename sequence {} to {wanted}", spare.name),
-                format!("ALTER SEQUENCE {spare} RENAME TO {}", quote_ident(wanted)),
-            ),
-        ]
-    }
-
-    /// From 18 on NOT NULL has a name, which the first column's has until it is dropped.
-    fn not_null_name(&self, shadow: &Shadow) -> Option<Action> {
-        if self.desired.nullable || !self.cx.version.at_least(18) {
-            return None;
-        }
-        let usual = NotNull::usual(self.address);
-        let wanted =
-            self.desired.not_null.as_ref().or(self.live.not_null.as_ref()).unwrap_or(&usual);
-        let from = quote_ident(&shadow.twin(&NotNull::usual_name(self.address)));
-        let to = quote_ident(&wanted.name.value);
-        let sql = format!("ALTER TABLE {} RENAME CONSTRAINT {from} TO {to}", self.table);
-        let summary = format!("rename constraint {from} to {to}");
-        Some(
-            Action::new(self.address, summary, Sql::Statement(sql))
-                .locking(self.table.clone(), LockLevel::AccessExclusive),
-        )
-    }
+    after.extend(refer.into_iter().flat_map(|twin| twin.after));
+    (before, after)
 }
 
 /// An object as a column, if it is one.

@@ -2,12 +2,14 @@
 
 use reconcile_catalog::Object;
 use reconcile_sql::QName;
+use reconcile_sql::lex::{TokenKind, significant};
 
 use super::super::sql::Manner;
 use super::super::{Index, KeyPart, qualified};
 use super::actions::{Making, drop_beside, drop_within, rename, roles};
 use super::index_of;
 use crate::Cx;
+use crate::column::online::Loss;
 use crate::online::{Doubling, Twin};
 use crate::step::Refusal;
 use crate::table::relation;
@@ -37,7 +39,7 @@ pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Res
     let spare = doubling.shadow.twin(&format!("{}_spare", object.address.name()));
     let own = |name: &str| QName::new(address.namespace(), name);
     let (first, second) = (object.address.name(), address.name());
-    if stays(live) {
+    if stays(live, doubling.loss) {
         twin.after.push(rename(&object.address, &own(first), &spare));
         twin.after.push(rename(&object.address, &own(second), first));
         twin.after.push(rename(&object.address, &own(&spare), second));
@@ -49,9 +51,64 @@ pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Res
     Ok(twin)
 }
 
-/// Whether an index can stay on the old column, for the way back: a value that comes back may be rounded,
-/// and neither collide with another one nor fail in an expression.
-fn stays(index: &Index) -> bool {
-    let plain = index.keys.iter().all(|key| matches!(key.what, KeyPart::Column(_)));
-    plain && !index.unique && index.predicate.is_none()
+/// Whether an index can stay on the old column, for the way back: a value that comes back may be none, or
+/// rounded where that is how the types are. It may neither collide with another one nor fail in an expression.
+fn stays(index: &Index, loss: Loss) -> bool {
+    let expressions = index.keys.iter().filter_map(|key| match &key.what {
+        KeyPart::Column(_) => None,
+        KeyPart::Expression(text) => Some(text),
+    });
+    let apart = !index.unique || (loss.is_exact() && !index.nulls_not_distinct);
+    apart && expressions.chain(&index.predicate).all(|text| never_fails(text))
+}
+
+/// Whether an expression has a value whatever the columns have: it compares, and does nothing else. What
+/// computes may overflow or divide by zero in the old type, and a function may do anything.
+fn never_fails(text: &str) -> bool {
+    const WORDS: &[&str] =
+        &["and", "or", "not", "is", "in", "any", "all", "array", "distinct", "from"];
+    const COMPARE: &[&str] = &["=", "<>", "!=", "<", ">", "<=", ">="];
+    let tokens = significant(text);
+    tokens.iter().enumerate().all(|(at, token)| {
+        let (before, next) = (at.checked_sub(1).map(|i| &tokens[i]), tokens.get(at + 1));
+        match token.kind {
+            TokenKind::Operator if token.is("::") => {
+                // A constant was converted when the index was made; a text has no way to fail.
+                let constant = before.is_some_and(|t| t.kind == TokenKind::Text);
+                constant || next.is_some_and(|t| t.is("text"))
+            }
+            TokenKind::Operator => COMPARE.iter().any(|operator| token.is(operator)),
+            TokenKind::Word | TokenKind::Quoted => {
+                let called = next.is_some_and(|t| t.is("("));
+                !called || WORDS.iter().any(|word| token.is(word))
+            }
+            TokenKind::Space
+            | TokenKind::Text
+            | TokenKind::Number
+            | TokenKind::Punct
+            | TokenKind::Parameter => true,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::never_fails;
+
+    #[test]
+    fn what_only_compares_never_fails() {
+        for text in [
+            "(role = 'user'::app.message_role)",
+            "((role)::text = ANY (ARRAY['a'::text, 'b'::text]))",
+            "((n > 10) AND (tag IS NOT NULL))",
+            "\"userId\" IS DISTINCT FROM 'x'::text",
+        ] {
+            assert!(never_fails(text), "{text}");
+        }
+        for text in
+            ["(1 / price)", "lower(role)", "(n)::integer > 3", "app.f(n) = 1", "(n + 1)", "a || b"]
+        {
+            assert!(!never_fails(text), "{text}");
+        }
+    }
 }
