@@ -126,7 +126,7 @@ fn chain<'c>(column: &Address, cx: &Cx<'c>) -> Vec<&'c Object> {
             || is_shared(&o.address, column, cx)
             || may_read_no_other(o, column, cx)
     };
-    if left.iter().any(|o| hinders(o)) {
+    if left.iter().any(hinders) {
         return Vec::new();
     }
     left.sort_by(|a, b| a.address.cmp(&b.address));
