@@ -197,17 +197,6 @@ async fn what_cannot_be_done_online_is_refused_before_anything_starts() {
                 .says(words);
             assert_eq!(before, dump::definitions(&database).await, "{sql}");
         }
-        // A time means something only together with a time zone, and some values cannot be compared.
-        for (ty, to, words) in
-            [("timestamp", "timestamptz", "time zone"), ("json", "jsonb", "cannot be compared")]
-        {
-            std::fs::write(&model, format!("tables: {{t: {{columns: {{n: {to}}}}}}}\n")).unwrap();
-            let database = database(major, &format!("CREATE TABLE t (n {ty});")).await;
-            common::apply_online(&database.url(), model.to_str().unwrap())
-                .await
-                .expect(REFUSED)
-                .says(words);
-        }
     }
 }
 

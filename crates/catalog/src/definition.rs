@@ -71,6 +71,12 @@ pub trait Definition: Any + Debug + Send + Sync {
         None
     }
 
+    /// This definition with what another one says of how it is come by, which nothing that is there can
+    /// say; `None` if that says nothing.
+    fn come_by(&self, _said: &dyn Definition) -> Option<Arc<dyn Definition>> {
+        None
+    }
+
     /// Whether texts can mean it by its name alone: a column.
     fn is_column(&self) -> bool {
         false

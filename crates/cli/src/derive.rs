@@ -1,5 +1,6 @@
 //! From arguments to a plan: the way that every command goes.
 
+use reconcile_catalog::Address;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveError, DeriveOptions, Derived, Live, derive_with};
 use reconcile_live::introspect::ReadOptions;
@@ -9,6 +10,7 @@ use reconcile_plan::{Limits, Strategy};
 use reconcile_report::{Preview, count};
 
 use crate::args::{Approvals, Global, StrategyArg};
+use crate::exit::Exit;
 use crate::failure::Failure;
 use crate::rehearsal;
 use crate::side::{Desired, Sides};
@@ -74,11 +76,33 @@ pub(crate) async fn derive(
     match reconcile_live::derive::derive(session, options, catalog).await {
         Ok(derived) => {
             let live = Live::There(session);
-            rehearsal::settle_texts(live, desired, options, global, derived).await
+            let derived = rehearsal::settle_texts(live, desired, options, global, derived).await?;
+            understood(derived, desired)
         }
         Err(DeriveError::Model(problems)) => Err(Failure::model(problems)),
         Err(DeriveError::Live(error)) => Err(Trouble::from(error).into()),
     }
+}
+
+/// Refuses expressions that the server does not understand, at their places in the model.
+pub(crate) fn understood(derived: Derived, desired: &Desired) -> Result<Derived, Failure> {
+    let reports = derived.faults.iter().map(|fault| {
+        let address = desired_address(&derived, &fault.formula.address);
+        let message = format!(
+            "`{}:` of {} cannot be used: {}",
+            fault.formula.key,
+            address.short(),
+            fault.reason
+        );
+        desired.model.report_at("conversion", &message, address, fault.formula.key)
+    });
+    let reports: Vec<miette::Report> = reports.map(miette::Report::new).collect();
+    if reports.is_empty() { Ok(derived) } else { Err(Failure { exit: Exit::Error, reports }) }
+}
+
+/// The address under which the model declares an object.
+fn desired_address<'d>(derived: &'d Derived, live: &'d Address) -> &'d Address {
+    derived.difference.matched.desired_of(live).unwrap_or(live)
 }
 
 /// What a report about a derived plan is made of.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reconcile_catalog::fingerprint;
 use reconcile_diff::Change as DiffChange;
-use reconcile_live::apply::{Applied, Cause, Job, Settings, Stopped, apply};
+use reconcile_live::apply::{Applied, Bounds, Cause, Job, Settings, Stopped, apply};
 use reconcile_live::connect::{Engine, Session};
 use reconcile_live::derive::Derived;
 use reconcile_live::introspect::{ReadOptions, introspect};
@@ -179,6 +179,8 @@ pub(crate) struct Change<'a> {
     pub(crate) lifted: Vec<String>,
     /// Whether work in pieces leaves half of the time to others.
     pub(crate) throttle: bool,
+    /// How far others may fall behind before it waits for them.
+    pub(crate) bounds: Bounds,
 }
 
 /// Does it.
@@ -189,7 +191,8 @@ pub(crate) async fn execute(
     output: &Output,
     interrupt: &Interrupt,
 ) -> Result<Applied, Failure> {
-    let Change { derived, mark, model_digest, stamp, doing, wait, lifted, throttle } = change;
+    let Change { derived, mark, model_digest, stamp, doing, wait, lifted, throttle, bounds } =
+        change;
     let job = Job {
         plan: &derived.plan,
         live: &derived.snapshot.catalog,
@@ -201,7 +204,7 @@ pub(crate) async fn execute(
         stamp,
         undoes: if let Doing::Rollback(run) = doing { Some(run) } else { None },
         ends: matches!(doing, Doing::End(_)),
-        settings: Settings { wait, lifted, throttle, ..Settings::default() },
+        settings: Settings { wait, lifted, throttle, bounds, ..Settings::default() },
     };
     let mut progress = Progress::new(output, &derived.plan);
     let result = apply(session, &job, &mut progress, &interrupt.raised()).await;
@@ -213,6 +216,11 @@ fn failure(stopped: &Stopped, plan: &Plan, doing: Doing) -> Failure {
     let trouble = match &stopped.cause {
         Cause::Step { number, error } => {
             Trouble::server(error).because(&format!("step {number} failed"))
+        }
+        Cause::Exhausted { number, error } => {
+            let what = number.map_or("the journal".to_owned(), |number| format!("step {number}"));
+            let what = format!("the server ran out of what {what} needs");
+            Trouble::server(error).because(&what).also(room(&error.sqlstate))
         }
         cause @ Cause::Guard { lifted_by: Some(by), .. } => {
             Trouble::new("guard", cause.to_string()).help(format!("{by} approves it."))
@@ -253,6 +261,24 @@ fn failure(stopped: &Stopped, plan: &Plan, doing: Doing) -> Failure {
         words.push("`reconcile abort` gives an online change up that is half done.".to_owned());
     }
     Failure::partial(trouble.also(&words.join("\n")))
+}
+
+/// The way out where the server ran out of something; what ran was rolled back.
+fn room(sqlstate: &str) -> &'static str {
+    match sqlstate {
+        "53100" => {
+            "A disk of the server is full, and what ran was rolled back. Make room on it: the log that a replication \
+             slot keeps (pg_replication_slots) and temporary files are worth a look; VACUUM gives the rows that come \
+             next the room of old ones."
+        }
+        "53200" => {
+            "What ran was rolled back. The hint names the setting if it is locks (max_locks_per_transaction); else the \
+             machine is short of memory."
+        }
+        _ => {
+            "What ran was rolled back. It is a limit that somebody has set on the server, or for this role."
+        }
+    }
 }
 
 /// Derives the plan once more and demands that nothing is left to do.

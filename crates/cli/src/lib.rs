@@ -17,6 +17,7 @@ mod output;
 mod progress;
 mod rehearsal;
 mod side;
+mod size;
 mod trouble;
 
 use std::process::ExitCode;

@@ -207,7 +207,9 @@ pub(crate) async fn settle_texts(
         .into_iter()
         .filter_map(|address| {
             let definition = canonical.get(&address)?.definition.clone();
-            Some((address, definition))
+            let said = derived.desired.get(&address)?;
+            let whole = definition.come_by(&*said.definition);
+            Some((address, whole.unwrap_or(definition)))
         })
         .collect();
     let Derived { snapshot, mut desired, .. } = derived;

@@ -48,7 +48,8 @@ pub use kind::{After, Alteration, Disturbance, How, Kind, Reaction, Replacement}
 pub use read::{ObjectId, ReadError, Reader, Row, dependencies};
 pub use registry::{KINDS, kind};
 pub use step::{
-    Action, Fires, Guard, Pieces, Place, Preflight, Proof, Refusal, RelationLock, Sql, Stage, Work,
+    Action, Fires, Formula, Guard, Pieces, Place, Preflight, Proof, Refusal, RelationLock, Sql,
+    Stage, Work,
 };
 pub use storage::Settings;
 pub use table::{Refilling, refilling};

@@ -1,7 +1,7 @@
 //! The steps that kinds ask for: SQL, and beside it every fact that a person wants to know before
 //! it runs.
 
-use reconcile_catalog::Address;
+use reconcile_catalog::{Address, Scope};
 use reconcile_sql::{LockLevel, QName};
 use serde::Serialize;
 
@@ -59,6 +59,8 @@ pub struct Action {
     pub irreversible: Option<String>,
     /// What is lost for good, if anything: needs an approval.
     pub loses: Option<String>,
+    /// Expressions of the model by which values become others.
+    pub formulas: Vec<Formula>,
     /// What the rows have to be like, asked before anything is touched.
     pub preflights: Vec<Preflight>,
     /// What has to hold inside the transaction, after its locks are taken.
@@ -105,6 +107,7 @@ impl Action {
             work: Work::Catalog,
             irreversible: None,
             loses: None,
+            formulas: Vec::new(),
             preflights: Vec::new(),
             guards: Vec::new(),
             proofs: Vec::new(),
@@ -189,6 +192,20 @@ impl Work {
             | Self::Rewrite(r) => Some(r),
         }
     }
+}
+
+/// An expression by which the values of a row become another one. The server analyses it before
+/// anything starts.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Formula {
+    /// Whose value it gives.
+    pub address: Address,
+    /// The key under which the model states it.
+    pub key: &'static str,
+    /// The expression.
+    pub text: String,
+    /// What its names mean, and the type of what it gives.
+    pub scope: Scope,
 }
 
 /// A question to the rows, whose every answer is a reason not to start.

@@ -12,6 +12,7 @@ mod message;
 mod outside;
 mod pieces;
 mod stopped;
+mod tempo;
 mod wait;
 
 use std::time::Duration;
@@ -30,6 +31,7 @@ use crate::stamp::{Stamp, StampError};
 
 pub use event::{Event, Watch};
 pub use interrupt::{Interrupt, Interrupter};
+pub use pieces::{Bounds, Pause};
 pub use stopped::{Cause, Leftover, Stopped};
 
 /// How patient an apply is.
@@ -43,12 +45,14 @@ pub struct Settings {
     pub lifted: Vec<String>,
     /// Whether work in pieces leaves half of the time to others.
     pub throttle: bool,
+    /// How far others may fall behind before work in pieces waits for them, whatever its pace.
+    pub bounds: Bounds,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         let (wait, lease_wait) = (Duration::from_secs(60), Duration::from_secs(3));
-        Self { wait, lease_wait, lifted: Vec::new(), throttle: true }
+        Self { wait, lease_wait, lifted: Vec::new(), throttle: true, bounds: Bounds::default() }
     }
 }
 

@@ -37,6 +37,16 @@ pub struct Blocker {
     pub waiting: bool,
 }
 
+impl Blocker {
+    /// Whether it is an autovacuum that does not give way to others, as far as the role may see it.
+    pub fn prevents_wraparound(&self) -> bool {
+        self.role.is_none() && self.query.as_ref().is_some_and(|q| q.ends_with(WRAPAROUND))
+    }
+}
+
+/// What an autovacuum says that does not give way (`autovac_report_activity` in autovacuum.c).
+pub(crate) const WRAPAROUND: &str = "(to prevent wraparound)";
+
 impl fmt::Display for Blocker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.pid {
@@ -62,7 +72,11 @@ impl fmt::Display for Blocker {
                 let line = without_literals(query);
                 let short: String = line.chars().take(120).collect();
                 let more = if short.len() < line.len() { "…" } else { "" };
-                write!(f, ": {short}{more}")
+                write!(f, ": {short}{more}")?;
+                if self.prevents_wraparound() {
+                    f.write_str(", which may not be put off")?;
+                }
+                Ok(())
             }
             None if self.hidden => f.write_str("; what it runs is hidden: needs pg_read_all_stats"),
             None => Ok(()),
@@ -185,7 +199,7 @@ pub(crate) async fn look(
         "SELECT DISTINCT n.nspname, c.relname, NOT l.granted AS waiting, a.xact_start, l.pid, l.mode, \
          coalesce(a.usename, p.owner) AS role, coalesce(p.gid, a.application_name) AS application, \
          CASE WHEN p.gid IS NOT NULL THEN 'prepared' ELSE a.state END AS state, \
-         extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared))::int8 AS age, a.query \
+         (extract(epoch FROM pg_catalog.clock_timestamp() - coalesce(a.xact_start, p.prepared)) * 1000)::int8 AS age, a.query \
          FROM {from} \
          LEFT JOIN pg_catalog.pg_stat_activity a ON a.pid = l.pid \
          LEFT JOIN pg_catalog.pg_prepared_xacts p ON l.pid IS NULL AND l.virtualtransaction = '-1/' || p.transaction::text \
@@ -208,7 +222,7 @@ fn read(row: &TextRow) -> Option<Blocker> {
         role: text("role"),
         application: text("application"),
         state: text("state"),
-        xact_age: row.get("age").and_then(|age| age.parse().ok()).map(Duration::from_secs),
+        xact_age: row.get("age").and_then(|age| age.parse().ok()).map(Duration::from_millis),
         query: query.filter(|_| !hidden),
         hidden,
         mode: LEVELS.into_iter().find(|level| mode_name(*level) == mode)?,

@@ -16,6 +16,7 @@ use crate::ask::ask;
 use crate::connect::Session;
 use crate::error::Error;
 use crate::facts::sizes;
+use crate::formula::{Fault, Known, judge};
 use crate::introspect::{ReadOptions, Snapshot, introspect};
 
 /// How a plan is derived.
@@ -47,6 +48,8 @@ pub struct Derived {
     pub difference: Difference,
     /// What is to be done about it.
     pub plan: Plan,
+    /// Expressions of the plan that the server does not understand, or that cannot be used.
+    pub faults: Vec<Fault>,
 }
 
 /// Why there is no plan.
@@ -134,7 +137,7 @@ pub async fn derive_with(
             }
         }
     }
-    if let Live::There(session) = live {
+    if let Live::There(session) = &mut live {
         let former = difference.renames.former_names();
         let relations = relations_of(&difference).iter().map(|name| former.of(name)).collect();
         snapshot.facts.sizes = sizes(session, &relations).await?;
@@ -150,7 +153,27 @@ pub async fn derive_with(
         strategy: options.strategy,
         afoot: &snapshot.afoot,
     });
-    Ok(Derived { snapshot, desired, difference, plan })
+    let faults = match live {
+        Live::There(session) | Live::Saved(Some(session)) => {
+            faults(session, &plan, &snapshot.facts).await?
+        }
+        Live::Saved(None) => Vec::new(),
+    };
+    Ok(Derived { snapshot, desired, difference, plan, faults })
+}
+
+/// What is wrong with the expressions of a plan.
+async fn faults(session: &mut Session, plan: &Plan, facts: &Facts) -> Result<Vec<Fault>, Error> {
+    let formulas: BTreeSet<_> = plan.steps().flat_map(|s| s.formulas.iter().cloned()).collect();
+    let made = plan.changes.iter().filter_map(|change| match change {
+        Change::Create(address) if address.target().is_none() => {
+            // A function is called by the types of its arguments too.
+            address.name().split('(').next().map(str::to_owned)
+        }
+        Change::Create(_) | Change::Alter { .. } | Change::Drop(_) | Change::Rename { .. } => None,
+    });
+    let known = Known { made: &made.collect(), types: &facts.types };
+    judge(session, &formulas, known).await
 }
 
 /// Compares, asks the server what spelling alone does not decide, and compares again.

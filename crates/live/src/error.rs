@@ -349,6 +349,11 @@ impl ServerError {
         self.sqlstate == "57014"
     }
 
+    /// True if the server ran out of something: a disk, memory, or what a setting allows (class 53).
+    pub fn is_exhausted(&self) -> bool {
+        self.sqlstate.starts_with("53")
+    }
+
     /// True if a lock was not had in time.
     pub fn is_lock_timeout(&self) -> bool {
         self.sqlstate == "55P03"

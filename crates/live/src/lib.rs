@@ -24,6 +24,7 @@ pub mod derive;
 pub mod error;
 pub mod facts;
 mod failpoint;
+pub mod formula;
 mod generation;
 pub mod introspect;
 pub mod journal;

@@ -552,12 +552,14 @@ async fn somebody_who_waits_the_other_way_round_is_not_the_one_to_be_ended() {
         let mut third = apply_kit::session(&db.url()).await;
         third.send("BEGIN; SELECT count(*) FROM v").await.unwrap();
         other.send("BEGIN; SELECT count(*) FROM t").await.unwrap();
+        // Transactions of half a second are worth a try of more than that.
+        tokio::time::sleep(Duration::from_millis(600)).await;
         let release = async {
-            tokio::time::sleep(Duration::from_millis(700)).await;
+            tokio::time::sleep(Duration::from_millis(1500)).await;
             third.send("COMMIT").await.unwrap();
         };
         let ask = async {
-            tokio::time::sleep(Duration::from_millis(300)).await;
+            tokio::time::sleep(Duration::from_millis(1000)).await;
             let answer = other.send("SELECT count(*) FROM v; COMMIT").await;
             answer.unwrap_or_else(|e| panic!("{}: {e}", db.server().major()));
         };

@@ -18,7 +18,7 @@ use std::sync::OnceLock;
 use reconcile_catalog::{Address, AddressMap, Catalog, Complete, Object};
 use reconcile_kinds::model::{Reading, read};
 use reconcile_sql::QName;
-use reconcile_yaml::{Node, Problem, Span};
+use reconcile_yaml::{Entry, Node, Problem, Span};
 
 pub use diagnostic::{Diagnostic, Diagnostics, Located};
 pub use json_schema::json_schema;
@@ -175,6 +175,29 @@ impl Model {
         self.sources.get(span.file).map(|source| source.locate(*span))
     }
 
+    /// A report about what the model says of an object under a key, at its value.
+    pub fn report_at(
+        &self,
+        code: &'static str,
+        message: &str,
+        address: &Address,
+        key: &str,
+    ) -> Diagnostic {
+        let declared = self.places.get(address).copied();
+        let value = declared.and_then(|declared| {
+            let stands = |entry: &Entry| entry.key.span == declared;
+            let entry = find(self.roots().get(declared.file)?, &stands)?;
+            entry.value.get(key).map(|node| node.span)
+        });
+        let problem = Problem::new(code, message);
+        let problem = match (value, declared) {
+            (Some(span), _) => problem.at(span, "this expression"),
+            (None, Some(span)) => problem.at(span, "declared here"),
+            (None, None) => problem,
+        };
+        Diagnostic::of(problem, &self.sources)
+    }
+
     /// A report about an object, at the place where the model declares it.
     pub fn report(
         &self,
@@ -190,4 +213,16 @@ impl Model {
         problem.help = help.map(str::to_owned);
         Diagnostic::of(problem, &self.sources)
     }
+}
+
+/// The first entry of a tree for which something holds.
+fn find<'n>(node: &'n Node, holds: &impl Fn(&Entry) -> bool) -> Option<&'n Entry> {
+    let entries = node.entries().iter();
+    let below = node.items().iter().find_map(|item| find(item, holds));
+    below.or_else(|| {
+        entries.into_iter().find_map(|entry| match holds(entry) {
+            true => Some(entry),
+            false => find(&entry.value, holds),
+        })
+    })
 }

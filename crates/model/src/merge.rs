@@ -7,6 +7,7 @@
 //! compares, so that a mistake here cannot become a wrong model.
 
 mod edit;
+mod forms;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,6 +18,7 @@ use reconcile_yaml::{Entry, Node, Out, Value};
 use crate::Model;
 use crate::write::{Item, Layout, Place, Places, document, item, of, sections};
 use edit::{Edits, Part, end_of};
+use forms::{form_of, says_how, value_over};
 
 /// How a catalog stands to a model: what comparing them has shown.
 #[derive(Clone, Debug, Default)]
@@ -173,6 +175,21 @@ impl Merge<'_> {
         self.places[from..].iter().take_while(upto).map(|(_, _, address)| *address)
     }
 
+    /// What an entry declares, and what shall stand there. The first entry of a file that names no
+    /// namespace declares that too.
+    fn main<'i>(&self, entry: &Entry, items: &[&'i Item]) -> (Option<&Address>, Option<&'i Item>) {
+        let span = entry.key.span;
+        let declared = || self.within(span.file, span.start, span.start + 1);
+        let found = declared().find_map(|desired| {
+            let live = self.state.matched.get(desired)?;
+            Some((desired, *items.iter().find(|item| item.address == *live)?))
+        });
+        match found {
+            Some((desired, item)) => (Some(desired), Some(item)),
+            None => (declared().next(), None),
+        }
+    }
+
     fn stands(&self, desired: &Address) -> bool {
         let matched = self.state.matched.contains_key(desired);
         self.model.forbids(desired) || (matched && !self.state.altered.contains(desired))
@@ -219,6 +236,7 @@ impl Merge<'_> {
                     self.section(edits, entry, &field.shape, items);
                 }
                 (_, None) => {}
+                (Some(field), _) if field.lasting => {}
                 (_, Some(own)) => match own.iter().find(|(key, _)| key == name) {
                     Some((_, value)) if same(value, &entry.value) => {}
                     Some((_, value)) => edits.replace(entry, value),
@@ -260,7 +278,7 @@ impl Merge<'_> {
             (Some(indent), items) if items.iter().all(|item| item.key.is_some()) => {
                 self.entries(edits, entry, indent, shape, items);
             }
-            (None, items) => match self.parts(edits, &entry.value, items) {
+            (None, items) => match self.parts(edits, &entry.value, shape, items) {
                 Some(parts) => edits.replace_by_parts(entry, &parts),
                 None => edits.replace(entry, &of(items)),
             },
@@ -274,23 +292,28 @@ impl Merge<'_> {
         &self,
         edits: &Edits<'i>,
         section: &Node,
+        shape: &'static Shape,
         items: &[&'i Item],
     ) -> Option<Vec<Part<'i>>> {
         let mut kept: BTreeMap<&Address, &'i str> = BTreeMap::new();
+        let mut there: BTreeMap<&Address, &Node> = BTreeMap::new();
         for entry in section.entries() {
-            let span = entry.key.span;
-            let main = self.within(span.file, span.start, span.start + 1).next();
-            let live = main.and_then(|desired| self.state.matched.get(desired));
-            let item = live.and_then(|live| items.iter().find(|item| item.address == *live));
+            let (_, item) = self.main(entry, items);
+            there.extend(item.map(|item| (&item.address, &entry.value)));
             if let Some(item) = item.filter(|item| self.says(entry, &[item])) {
                 kept.extend(edits.inline(entry).map(|text| (&item.address, text)));
             }
         }
         let part = |item: &&'i Item| {
             let kept = kept.get(&item.address).map(|text| Part::Kept(text));
-            kept.or_else(|| Some(Part::New(item.key.as_deref()?, item.value())))
+            let value = || match there.get(&item.address) {
+                Some(node) => value_over(item, shape, node),
+                None => item.value(),
+            };
+            kept.or_else(|| Some(Part::New(item.key.as_deref()?, value())))
         };
-        if kept.is_empty() { None } else { items.iter().map(part).collect() }
+        let how = section.entries().iter().any(|entry| says_how(shape, &entry.value));
+        if kept.is_empty() && !how { None } else { items.iter().map(part).collect() }
     }
 
     /// Edits the entries of a section.
@@ -305,14 +328,11 @@ impl Merge<'_> {
         let entries = section.value.entries();
         let mut there: BTreeMap<&Address, &Entry> = BTreeMap::new();
         for entry in entries {
-            let span = entry.key.span;
-            let main = self.within(span.file, span.start, span.start + 1).next();
-            let live = main.and_then(|desired| self.state.matched.get(desired));
-            let item = live.and_then(|live| items.iter().find(|item| item.address == *live));
+            let (main, item) = self.main(entry, items);
             if let Some(item) = item {
                 there.insert(&item.address, entry);
             }
-            let own_items: Vec<&Item> = item.into_iter().copied().collect();
+            let own_items: Vec<&Item> = item.into_iter().collect();
             if self.says(entry, &own_items) {
                 continue;
             }
@@ -330,8 +350,10 @@ impl Merge<'_> {
                 });
             match (merged, renamed, &item.key) {
                 (true, ..) => {}
-                (false, true, Some(key)) => edits.replace_all(entry, key, &item.value()),
-                (false, ..) => edits.replace(entry, &item.value()),
+                (false, true, Some(key)) => {
+                    edits.replace_all(entry, key, &value_over(item, shape, &entry.value));
+                }
+                (false, ..) => edits.replace(entry, &value_over(item, shape, &entry.value)),
             }
         }
         let mut before: Option<&Entry> = None;
@@ -344,25 +366,6 @@ impl Merge<'_> {
                 edits.insert(before, entries, indent, key, &item.value());
             }
         }
-    }
-}
-
-/// The form of a mapping under a shape.
-fn form_of(shape: &'static Shape, node: &Node) -> Option<&'static Form> {
-    let Value::Mapping(_) = node.value else { return None };
-    match shape {
-        Shape::Object(form) => Some(form),
-        Shape::Map(of) | Shape::Named(of) => form_of(of, node),
-        Shape::OneOf(shapes) => shapes.iter().find_map(|shape| form_of(shape, node)),
-        Shape::Null
-        | Shape::Text
-        | Shape::Name
-        | Shape::Flag
-        | Shape::Word(_)
-        | Shape::Scalar
-        | Shape::Names
-        | Shape::Settings
-        | Shape::List(_) => None,
     }
 }
 

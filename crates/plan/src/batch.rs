@@ -86,6 +86,7 @@ fn draft(action: Action, facts: &Facts) -> Draft {
         work,
         irreversible,
         loses,
+        formulas,
         preflights,
         guards,
         proofs,
@@ -107,6 +108,7 @@ fn draft(action: Action, facts: &Facts) -> Draft {
         size,
         irreversible,
         loses,
+        formulas,
         preflights,
         guards,
         proofs,
@@ -164,6 +166,7 @@ impl Step {
             (Some(a), Some(b)) => Some(format!("{a}, {b}")),
             (a, b) => a.or(b),
         };
+        self.formulas.extend(other.formulas);
         self.preflights.extend(other.preflights);
         self.guards.extend(other.guards);
         self.proofs.extend(other.proofs);

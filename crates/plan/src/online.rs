@@ -115,7 +115,19 @@ impl Online {
             goes || table.is_some_and(made_anew)
         };
         let reason = "an online change of it is afoot; end it first, with `reconcile contract` or `reconcile abort`";
-        afoot.filter(hit).map(|column| Refusal::new(column, reason)).collect()
+        let own = afoot.filter(hit).map(|column| Refusal::new(column, reason));
+        let lost = |column: &Address| {
+            let retyped = inputs.difference.retypes.of(column).is_some();
+            retyped || hit(&column)
+        };
+        let read = inputs.afoot.reads.iter().filter(|(column, _)| lost(column));
+        let read = read.map(|(column, by)| {
+            let reason = format!(
+                "an online change of {by} is afoot and reads it; end that first, with `reconcile contract` or `reconcile abort`"
+            );
+            Refusal::new(column, reason)
+        });
+        own.chain(read).collect()
     }
 
     /// The live objects that have twins, with whether these replace them: what becomes of them is part of the

@@ -2,7 +2,9 @@
 //!
 //! Invariant: what is asked before anything is done names things as they are called today.
 
+use reconcile_catalog::Scope;
 use reconcile_kinds::kind;
+use reconcile_sql::QName;
 
 use crate::graph::{NodeId, Verb};
 use crate::planner::Planner;
@@ -98,6 +100,19 @@ impl Planner<'_> {
             for preflight in &mut action.preflights {
                 preflight.sql = names.of_text(&preflight.sql, Some(&preflight.relation));
                 preflight.relation = names.of(&preflight.relation);
+            }
+            for formula in &mut action.formulas {
+                let Scope { namespace, relation, columns, assigned_to } = &mut formula.scope;
+                let own = QName::new(&*namespace, &*relation);
+                formula.text = names.of_text(&formula.text, Some(&own));
+                for (column, ty) in columns {
+                    let former = renames.former(&formula.address.renamed(column));
+                    former.name().clone_into(column);
+                    *ty = names.of_type(ty);
+                }
+                *assigned_to = assigned_to.take().map(|ty| names.of_type(&ty));
+                *relation = names.of(&own).name;
+                *namespace = names.in_namespace(namespace);
             }
         }
         let former: Vec<_> = self.out.touched.iter().map(|a| renames.former(a)).collect();

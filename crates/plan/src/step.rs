@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use reconcile_catalog::{Address, Definition, Renames};
 use reconcile_diff::Change;
-use reconcile_kinds::{Guard, Pieces, Preflight, Proof, Refusal, RelationLock, Work};
+use reconcile_kinds::{Formula, Guard, Pieces, Preflight, Proof, Refusal, RelationLock, Work};
 use serde::Serialize;
 
 /// What is to be done, what is not done and why.
@@ -104,6 +104,9 @@ pub struct Step {
     pub irreversible: Option<String>,
     /// What it loses for good, if anything.
     pub loses: Option<String>,
+    /// Expressions of the model that the server is asked about before anything starts.
+    #[serde(skip)]
+    pub formulas: Vec<Formula>,
     /// Questions to the rows before anything starts.
     #[serde(skip)]
     pub preflights: Vec<Preflight>,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use reconcile_plan::{Batch, Step};
 use reconcile_sql::literal::dollar_quote;
-use reconcile_sql::{quote_ident, quote_literal};
+use reconcile_sql::{quote_ident, quote_literal, search_path};
 
 use crate::preview::Preview;
 use crate::steps::{lock_words, stall, step_locks, work};
@@ -126,14 +126,6 @@ fn write_step(out: &mut String, step: &Step) {
     if step.pieces.is_some() {
         let _ = writeln!(out, "RESET reconcile.backfill;");
     }
-}
-
-/// Where names without a namespace are looked for, as `apply` has it.
-fn search_path(home: &str) -> String {
-    let mut path = vec!["pg_catalog", home, "public", "pg_temp"];
-    path.retain(|name| !name.is_empty());
-    path.dedup();
-    path.into_iter().map(quote_ident).collect::<Vec<_>>().join(", ")
 }
 
 /// Comment lines; a line end in a name must not end the comment.

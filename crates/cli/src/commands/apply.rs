@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::{Args, ValueEnum};
+use reconcile_live::apply::Bounds;
 use reconcile_live::backup::backup;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::Derived;
@@ -58,8 +59,19 @@ pub(crate) struct Apply {
     wait: Duration,
 
     /// Whether an online change leaves half of the time to others
+    ///
+    /// Off is at full speed. It still waits for standbys and replication slots, and for a VACUUM that
+    /// prevents wraparound: what these lose cannot be made good again.
     #[arg(long, value_enum, value_name = "WHEN", default_value_t = Throttle::On)]
     throttle: Throttle,
+
+    /// How old the state of a standby or subscriber may be before an online change waits for it
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::duration::parse)]
+    max_lag: Duration,
+
+    /// How much of the write-ahead log a replication slot may keep before an online change waits
+    #[arg(long, value_name = "SIZE", default_value = "4GB", value_parser = crate::size::parse)]
+    max_retained: u64,
 
     /// End an online change at once: drop the old column, which is the way back
     #[arg(long)]
@@ -141,6 +153,7 @@ pub(crate) async fn run(
         wait: args.wait,
         lifted: Vec::new(),
         throttle: args.throttle == Throttle::On,
+        bounds: Bounds { lag: args.max_lag, retained: args.max_retained },
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     execute::prove(session, again, &applied, false).await?;

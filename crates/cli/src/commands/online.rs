@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Args;
 use reconcile_catalog::{Address, Object};
 use reconcile_kinds::online::split;
+use reconcile_live::apply::Bounds;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveOptions, Derived, derive_from};
 use reconcile_live::introspect::introspect;
@@ -148,6 +149,7 @@ async fn run(
         wait: args.wait,
         lifted: Vec::new(),
         throttle: true,
+        bounds: Bounds::default(),
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     let again = async |session: &mut Session| without(end, session, &options).await;
@@ -210,6 +212,11 @@ async fn without(
         snapshot.catalog.depend(&shadow.trigger_address(), &shadow.address);
         if let Some(function) = gone.iter().find(|a| shadow.is_function(a)) {
             snapshot.catalog.depend(&shadow.address, function);
+        }
+        // What the trigger calls stays as long as the trigger does.
+        for helper in gone.iter().filter(|a| shadow.is_helper(a)) {
+            snapshot.catalog.depend(&shadow.trigger_address(), helper);
+            snapshot.catalog.depend(helper, &shadow.address);
         }
         // Its type goes with it unless somebody else uses it: nothing says that it shall stay.
         let column = snapshot.catalog.get(&shadow.address);

@@ -61,6 +61,7 @@ pub(crate) async fn run(args: &Plan, global: &Global, output: &Output) -> Result
     let mut sides = Sides::open(global, &args.model, output).await?;
     let options = derive::options(global, Some(&args.approvals))?;
     let derived = derive::between(&mut sides, &options, global).await?;
+    let derived = derive::understood(derived, &sides.desired)?;
     let Sides { mut live, desired } = sides;
     let of = derive::preview(&live.label, &desired.names, &desired.not_compared, &derived);
     if let Some(path) = &args.out {

@@ -6,6 +6,8 @@ use std::time::Duration;
 use clap::Args;
 use reconcile_catalog::{Address, Catalog, Object};
 use reconcile_diff::renames;
+use reconcile_kinds::Formula;
+use reconcile_live::apply::Bounds;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveOptions, Derived, derive_from};
 use reconcile_live::introspect::introspect;
@@ -112,6 +114,7 @@ pub(crate) async fn run(
         wait: args.wait,
         lifted,
         throttle: true,
+        bounds: Bounds::default(),
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     let asked = DeriveOptions { exact: false, ..options.clone() };
@@ -162,8 +165,11 @@ async fn back(
 ) -> Result<Derived, Failure> {
     let snapshot = introspect(session, &options.read).await.map_err(Trouble::from)?;
     let desired = overlaid(&snapshot.catalog, saved);
-    let derived = derive_from(session, options, snapshot, desired).await;
-    derived.map_err(|error| Trouble::from(error).into())
+    let derived = derive_from(session, options, snapshot, desired).await.map_err(Trouble::from)?;
+    let Some(fault) = derived.faults.first() else { return Ok(derived) };
+    let Formula { address, text, .. } = &fault.formula;
+    let message = format!("the way back of {address} ({text}) cannot be used: {}", fault.reason);
+    Err(Failure::refused(Trouble::new("rollback", message).help("Nothing was changed.")))
 }
 
 /// A catalog with some of its objects as they were before, under the names that they had; what was

@@ -90,6 +90,58 @@ pub(super) fn using_of(name: &str, from: &SqlType, to: &SqlType) -> Option<Strin
     Some(format!("{name}::text{array}::{to}"))
 }
 
+/// A conversion between times as `apply` makes it, whatever TimeZone a session has: what has no time
+/// zone is in UTC.
+pub(super) fn at_utc(name: &str, from: &SqlType, to: &SqlType) -> Option<String> {
+    let own = |t: &SqlType| t.is_built_in() && !t.array;
+    if !own(from) || !own(to) {
+        return None;
+    }
+    match (from.name.as_str(), to.name.as_str()) {
+        ("timestamp", "timestamptz") | ("timestamptz", "timestamp") => {
+            Some(format!("{name} AT TIME ZONE 'UTC'"))
+        }
+        ("date", "timestamptz") => Some(format!("{name}::timestamp AT TIME ZONE 'UTC'")),
+        ("timestamptz", "date" | "time") => {
+            Some(format!("({name} AT TIME ZONE 'UTC')::{}", to.name))
+        }
+        // timezone(text, timetz) would have the session's zone first.
+        ("time", "timetz") => Some(format!("({name}::text || '+00')::timetz")),
+        _ => None,
+    }
+}
+
+/// Whether only the catalog changes because sessions of ours have the TimeZone UTC
+/// (`ATColumnChangeRequiresRewrite`, `src/backend/commands/tablecmds.c`); indexes are built anew.
+pub(super) fn is_free_at_utc(from: &SqlType, to: &SqlType) -> bool {
+    let wide = to.length().is_none() || from.length().is_some_and(|n| Some(n) <= to.length());
+    let names = [from.name.as_str(), to.name.as_str()];
+    let moments = names == ["timestamp", "timestamptz"] || names == ["timestamptz", "timestamp"];
+    moments && wide && at_utc("", from, to).is_some()
+}
+
+/// Whether what a value becomes depends on settings of the session, and no expression helps.
+pub(super) fn depends_on_session(from: &SqlType, to: &SqlType) -> bool {
+    const MOMENTS: &[&str] = &["date", "timestamp", "timestamptz", "time", "timetz"];
+    const TEXTS: &[&str] = &["interval", "bytea", "real", "double precision", "money"];
+    let is =
+        |t: &SqlType, names: &[&str]| t.namespace.is_none() && names.contains(&t.name.as_str());
+    let either = |names: &[&str]| is(from, names) || is(to, names);
+    let same = from.namespace == to.namespace && from.name == to.name && from.array == to.array;
+    if same || at_utc("", from, to).is_some() {
+        return false;
+    }
+    // Their text has the zone and the order of days and months; a cast among them has the zone only.
+    let both = |names: &[&str]| is(from, names) && is(to, names) && !from.array && !to.array;
+    let zoned = either(&["timestamptz", "timetz"]);
+    let between = both(MOMENTS) && cast(from, to).is_some();
+    if between {
+        return zoned && (from.name.as_str(), to.name.as_str()) != ("timetz", "time");
+    }
+    let numbers = both(&["real", "double precision", "money"]) || cast(from, to).is_some();
+    either(MOMENTS) || (either(TEXTS) && !numbers)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,6 +7,7 @@ mod create;
 pub(crate) mod data;
 mod declare;
 mod exchange;
+mod formula;
 mod gate;
 mod generated;
 pub(crate) mod identity;
@@ -91,6 +92,13 @@ pub struct Column {
     /// Attribute options: `n_distinct`.
     #[serde(default, skip_serializing_if = "Tuned::is_default")]
     pub options: Tuned<BTreeMap<String, String>>,
+    /// How the values that are there become the column's: an expression over the old row. It says what is
+    /// done on the way and is no property of the column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub using: Option<String>,
+    /// How the old values come back from the new ones, on the way back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub back: Option<String>,
     /// Live side: how the type itself wants long values stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub type_storage: Option<Storage>,
@@ -195,6 +203,8 @@ impl Column {
             storage: Tuned::silent(None),
             compression: Tuned::silent(None),
             options: Tuned::silent(BTreeMap::new()),
+            using: None,
+            back: None,
             type_storage: None,
             inherited: false,
             local: false,
@@ -279,6 +289,8 @@ impl Definition for Column {
             storage,
             compression,
             options,
+            using: _,
+            back: _,
             type_storage: _,
             inherited,
             local: _,
@@ -415,10 +427,29 @@ impl Definition for Column {
             default: text(&self.default),
             sequence,
             generated: text(&self.generated),
+            using: text(&self.using),
+            back: text(&self.back),
             collation: Tuned { value: collation, ..self.collation.clone() },
             ..self.clone()
         };
         renaming::changed(self, renamed)
+    }
+
+    /// Who comes back takes the way that was meant for it, and can go forth again.
+    fn way_back(&self, desired: &dyn Definition) -> Option<Arc<dyn Definition>> {
+        let desired = desired.as_any().downcast_ref::<Self>()?;
+        let converts = desired.using.is_some() || desired.back.is_some();
+        (converts && self.ty != desired.ty).then(|| {
+            let (using, back) = (desired.back.clone(), desired.using.clone());
+            Arc::new(Self { using, back, ..self.clone() }) as Arc<dyn Definition>
+        })
+    }
+
+    fn come_by(&self, said: &dyn Definition) -> Option<Arc<dyn Definition>> {
+        let Self { using, back, .. } = said.as_any().downcast_ref::<Self>()?;
+        let (using, back) = (using.clone(), back.clone());
+        (using.is_some() || back.is_some())
+            .then(|| Arc::new(Self { using, back, ..self.clone() }) as Arc<dyn Definition>)
     }
 
     fn is_column(&self) -> bool {

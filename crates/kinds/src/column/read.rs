@@ -99,6 +99,8 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
             _ => None,
         }),
         options: Tuned::stated(options.map(|(k, v)| (k.to_owned(), v.to_owned())).collect()),
+        using: None,
+        back: None,
         type_storage: row.get("storage").and(row.get("typstorage")).and_then(storage),
         inherited: flag(row, "inherited"),
         local: flag(row, "inherited") && flag(row, "local"),

@@ -74,6 +74,12 @@ pub(crate) fn kept(live: &Address, desired: &Address, cx: &Cx<'_>) -> Result<Vec
                 ),
             ));
         }
+        if old.ty != column.ty && column.using.is_some() {
+            return Err(Refusal::new(
+                &object.address,
+                "its table has to be made anew, and its `using:` is not taken there; change its type before",
+            ));
+        }
         out.push(Kept {
             live: there.address.name().to_owned(),
             desired: object.address.name().to_owned(),

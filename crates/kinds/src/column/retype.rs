@@ -1,14 +1,24 @@
 //! Another type or collation for a column, and what has to move for it.
 
 use reconcile_catalog::{Address, Object};
-use reconcile_sql::LockLevel;
+use reconcile_sql::{LockLevel, SqlType, quote_ident};
 
 use super::alter::Steps;
 use super::casts::{Conversion, using};
 use super::steps::{convert, heirs, name_of, retyped_default};
-use super::{Column, data};
+use super::{Column, data, formula};
 use crate::constraint::{Constraint, table_of};
-use crate::step::{Action, Refusal, Sql, Stage, Work};
+use crate::step::{Action, Preflight, Refusal, Sql, Stage, Work};
+
+/// Whether times without a zone become times with one, or lose it.
+fn gains_zone(from: &SqlType, to: &SqlType) -> bool {
+    let zone = |t: &SqlType| {
+        let has = matches!(t.name.as_str(), "timestamptz" | "timetz");
+        let may = has || matches!(t.name.as_str(), "timestamp" | "time" | "date");
+        (may && t.namespace.is_none()).then_some(has)
+    };
+    zone(from).zip(zone(to)).is_some_and(|(from, to)| from != to)
+}
 
 impl Steps<'_> {
     pub(super) fn retype(&self) -> Result<Stage, Refusal> {
@@ -20,10 +30,13 @@ impl Steps<'_> {
         let (from, to) = (&self.live.ty, &self.desired.ty);
         self.refuse_partition_key()?;
         self.refuse_two_parents()?;
+        if let Some(reason) = formula::fault(self.address, self.desired, self.cx) {
+            return Err(self.refuse(reason));
+        }
         if self.live.generated.is_some() {
             return Err(self.refuse("the type of a generated column cannot be changed in place"));
         }
-        let work = match convert(from, to, self.cx) {
+        let work = match convert(self.address, self.live, self.desired, self.cx) {
             _ if from == to => Work::Build(self.table.clone()),
             Conversion::Rewrite => Work::Rewrite(self.table.clone()),
             Conversion::Catalog => self.rebuilds(),
@@ -35,7 +48,11 @@ impl Steps<'_> {
         if let Some(collation) = collation.collation.value.as_ref().filter(|_| collatable) {
             clause.push_str(&format!(" COLLATE {collation}"));
         }
-        let using = (from != to).then(|| using(self.address.name(), from, to)).flatten();
+        let asked = self.desired.using.as_ref().filter(|_| from != to);
+        let using = match asked {
+            Some(text) => Some(format!("({text})")),
+            None => (from != to).then(|| using(self.address.name(), from, to)).flatten(),
+        };
         if let Some(using) = &using {
             clause.push_str(&format!(" USING {using}"));
         }
@@ -45,8 +62,12 @@ impl Steps<'_> {
         for (child, _) in heirs(self.address, self.cx) {
             retype = retype.locking(name_of(child), LockLevel::AccessExclusive);
         }
-        retype.preflights.extend(data::unfit(self.address, from, to, self.cx));
-        if matches!(work, Work::Rewrite(_)) {
+        retype.formulas = formula::formulas(self.address, self.live, self.desired, self.cx);
+        retype.preflights = self.unfit();
+        retype.warnings.extend(self.remarks());
+        if let (Some(_), Work::Rewrite(_)) = (asked, &work) {
+            // The values are others afterwards.
+        } else if matches!(work, Work::Rewrite(_)) {
             let size = self.cx.size(&self.table).map_or(0, |size| size.bytes);
             let proof = data::histogram(self.address, from, to);
             if size <= data::COMPARED {
@@ -83,6 +104,39 @@ impl Steps<'_> {
             Work::Rewrite(_) => Stage::with(&table_of(self.address), actions),
             _ => Stage::transaction(actions),
         })
+    }
+
+    /// Questions to the rows: what does not become a value of the new type.
+    pub(super) fn unfit(&self) -> Vec<Preflight> {
+        let (from, to) = (&self.live.ty, &self.desired.ty);
+        match &self.desired.using {
+            Some(text) => formula::preflights(self.address, text, self.desired, self.cx),
+            None => data::unfit(self.address, from, to, self.cx).into_iter().collect(),
+        }
+    }
+
+    /// What a person should know of how the values are converted.
+    pub(super) fn remarks(&self) -> Vec<String> {
+        let (from, to) = (&self.live.ty, &self.desired.ty);
+        let name = quote_ident(self.address.name());
+        let Column { using, back, .. } = self.desired;
+        let mut out = Vec::new();
+        if using.is_none() && gains_zone(from, to) {
+            let moment = matches!(from.name.as_str(), "timestamp" | "timestamptz");
+            let how = format!(
+                "; if they are those of another place, say so: `using: {name} AT TIME ZONE 'Europe/Vienna'`"
+            );
+            let how = if moment { how } else { String::new() };
+            out.push(format!("its times are taken as UTC{how}"));
+        }
+        if using.is_some() && back.is_none() {
+            out.push(
+                "`using:` says how its values are converted, and no `back:` how they come back: `rollback` gives the \
+                 old type what there is by then"
+                    .to_owned(),
+            );
+        }
+        out
     }
 
     /// PostgreSQL does not alter a column that a partition key reads, here or in a partition that

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use reconcile_catalog::{Address, Definition, Object, Retypes};
-use reconcile_sql::{LockLevel, QName, ServerVersion, SqlType, quote_ident};
+use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::alter::Steps;
-use super::casts::{Conversion, conversion};
+use super::casts::{Conversion, conversion, is_free_at_utc};
 use super::{Column, NAME, generated, inherited, read};
-use crate::constraint::{Constraint, table_of};
+use crate::constraint::{Constraint, Rule, table_of};
 use crate::gate::{Gap, GateCx};
+use crate::index::Index;
 use crate::inheritance;
 use crate::model::ModelPart;
 use crate::online::Shadow;
@@ -149,8 +150,8 @@ impl Kind for ColumnKind {
         if generated::replacement(change, cx) == Replacement::Rebuilt {
             return Vec::new();
         }
-        let converted =
-            live.ty != desired.ty && convert(&live.ty, &desired.ty, cx) == Conversion::Rewrite;
+        let converted = live.ty != desired.ty
+            && convert(&change.live.address, live, desired, cx) == Conversion::Rewrite;
         let converted = converted && !cx.online.contains_key(&change.live.address);
         if converted || generated::rewrites(change, cx) {
             vec![table_of(&change.live.address)]
@@ -260,8 +261,31 @@ fn is_forgotten(object: &Object, needed: &Object, cx: &Cx<'_>) -> bool {
 
 /// What a change of type does to the rows. A domain is what it is over, but only the server knows
 /// that: a change between a user's type and a built-in one counts as a rewrite.
-pub(super) fn convert(from: &SqlType, to: &SqlType, _cx: &Cx<'_>) -> Conversion {
-    conversion(from, to)
+pub(super) fn convert(
+    address: &Address,
+    live: &Column,
+    desired: &Column,
+    cx: &Cx<'_>,
+) -> Conversion {
+    let (from, to) = (&live.ty, &desired.ty);
+    let heirs = heirs(address, cx).into_iter().map(|(o, _)| &o.address);
+    let indexed = |column: &Address| {
+        cx.live.dependents(column).any(|o| {
+            let key = o.get::<Constraint>().is_some_and(|c| match &c.rule {
+                Rule::PrimaryKey { .. } | Rule::Unique { .. } | Rule::Other { .. } => true,
+                Rule::Check { .. } | Rule::ForeignKey { .. } => false,
+            });
+            key || o.get::<Index>().is_some()
+        })
+    };
+    match desired.using.is_some() {
+        true => Conversion::Rewrite,
+        // An index that is built anew takes as long as the rows do.
+        false if is_free_at_utc(from, to) && !heirs.chain([address]).any(indexed) => {
+            Conversion::Catalog
+        }
+        false => conversion(from, to),
+    }
 }
 
 /// The tables of the children that a change of this column reaches, with the column in each.

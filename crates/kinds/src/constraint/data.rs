@@ -72,12 +72,16 @@ fn check(address: &Address, expression: &str, cx: &Cx<'_>) -> Option<Preflight> 
         if is_unknown(&column.ty, there, cx) {
             return None; // The statement itself will tell: nobody can ask about it before.
         }
+        let asked = column.using.as_ref();
         outputs.push(match there {
             Some(live) if live.ty == column.ty => quoted,
-            Some(_) if column.ty.is_textual() => format!("{quoted}::text AS {quoted}"),
+            Some(_) if column.ty.is_textual() && asked.is_none() => {
+                format!("{quoted}::text AS {quoted}")
+            }
             // As the change itself converts: a number's text is not always one of another type.
             Some(live) => {
                 let converted = crate::column::using(plain, &live.ty, &column.ty);
+                let converted = asked.map(|text| format!("({text})")).or(converted);
                 let converted = converted.unwrap_or_else(|| format!("{quoted}::{}", column.ty));
                 format!("{converted} AS {quoted}")
             }

@@ -60,11 +60,12 @@ impl Kind for FunctionKind {
     /// Only what an online change made: no model speaks of functions.
     fn drop(&self, object: &Object, _how: How, _cx: &Cx<'_>) -> Result<Vec<Stage>, Refusal> {
         let address = &object.address;
-        let Some((name, _)) = address.name().split_once('(').filter(|_| is_ours(address)) else {
+        let Some((name, arguments)) = address.name().split_once('(').filter(|_| is_ours(address))
+        else {
             return Err(unmanaged(object));
         };
         let name = QName::new(address.namespace(), name);
-        let sql = Sql::Statement(format!("DROP FUNCTION {name}()"));
+        let sql = Sql::Statement(format!("DROP FUNCTION {name}({arguments}"));
         let summary = format!("drop function {}", name.name);
         Ok(vec![Stage::transaction(vec![Action::new(address, summary, sql)])])
     }

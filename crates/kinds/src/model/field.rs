@@ -35,6 +35,8 @@ pub struct Field {
     pub section: bool,
     /// Whether it is read after everything else, because it refers to it.
     pub late: bool,
+    /// Whether it says how something is done and not what is there: no catalog contradicts it.
+    pub lasting: bool,
 }
 
 impl Field {
@@ -45,7 +47,8 @@ impl Field {
         shape: Shape,
         doc: &'static str,
     ) -> Self {
-        Self { of, name, doc, shape, required: false, unless: &[], section: false, late: false }
+        let (required, unless, section) = (false, &[], false);
+        Self { of, name, doc, shape, required, unless, section, late: false, lasting: false }
     }
 
     /// A key that stands in what belongs to another kind.
@@ -55,7 +58,7 @@ impl Field {
         shape: Shape,
         doc: &'static str,
     ) -> Self {
-        Self { of, name, doc, shape, required: false, unless: &[], section: true, late: false }
+        Self { section: true, ..Self::new(of, name, shape, doc) }
     }
 
     /// `absent: true`
@@ -83,6 +86,12 @@ impl Field {
     pub const fn required_unless(mut self, keys: &'static [&'static str]) -> Self {
         self.unless = keys;
         self.required()
+    }
+
+    /// The same key, which stays whatever the catalog says.
+    pub const fn lasting(mut self) -> Self {
+        self.lasting = true;
+        self
     }
 
     /// The same key, read after everything else.

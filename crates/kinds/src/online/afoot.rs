@@ -1,11 +1,12 @@
 //! What online changes have made and not yet taken away, apart from everything else.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use reconcile_catalog::{Address, AddressMap, Catalog, Object};
 
 use reconcile_sql::QName;
+use reconcile_sql::lex::significant;
 
 use super::{Shadow, id_of};
 use crate::column::Column;
@@ -20,6 +21,8 @@ pub struct Afoot {
     /// The columns that are changed or have been, with whether the names have been changed already
     /// and the second column only waits for its end.
     pub columns: Vec<(Shadow, bool)>,
+    /// The further columns that their triggers read, each with the column that is changed.
+    pub reads: BTreeMap<Address, Address>,
 }
 
 impl Afoot {
@@ -62,19 +65,31 @@ pub fn split(live: Catalog) -> (Catalog, Afoot) {
         // Addresses are unique in the catalog that they come from.
         let _ = side.insert(without_ours(object, &ids));
     }
-    let swapped = |shadow: &Shadow| {
-        afoot.objects().any(|o| {
-            shadow.is_function(&o.address)
-                && o.get::<Function>()
-                    .is_some_and(|f| f.body.contains(crate::column::online::SWAPPED))
-        })
+    let body = |shadow: &Shadow| {
+        let mut functions = afoot.objects().filter(|o| shadow.is_function(&o.address));
+        functions.find_map(|o| o.get::<Function>()).map_or("", |f| f.body.as_str())
     };
-    let columns = columns.into_iter().map(|shadow| {
-        let swapped = swapped(&shadow);
-        (shadow, swapped)
-    });
-    let columns = columns.collect();
-    (base, Afoot { catalog: afoot, columns })
+    let mut reads = BTreeMap::new();
+    for shadow in &columns {
+        for name in written_with(body(shadow)) {
+            let column = shadow.column.renamed(&name);
+            if column != shadow.column && column != shadow.address {
+                reads.insert(column, shadow.column.clone());
+            }
+        }
+    }
+    let swapped =
+        columns.iter().map(|shadow| body(shadow).contains(crate::column::online::SWAPPED));
+    let swapped: Vec<bool> = swapped.collect();
+    let columns = columns.into_iter().zip(swapped).collect();
+    (base, Afoot { catalog: afoot, columns, reads })
+}
+
+/// The columns of the row that is written, as the body of a trigger's function names them.
+fn written_with(body: &str) -> Vec<String> {
+    let tokens = significant(body);
+    let named = tokens.windows(3).filter(|w| w[0].is("new") && w[1].is("."));
+    named.filter_map(|w| w[2].ident()).collect()
 }
 
 /// An object without what it says about our columns: a table's privileges name columns.

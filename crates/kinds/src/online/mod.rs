@@ -79,6 +79,11 @@ impl Shadow {
             && address.name().strip_suffix("()") == Some(self.function().as_str())
     }
 
+    /// Whether an address is that of a function that computes values for it.
+    pub fn is_helper(&self, address: &Address) -> bool {
+        address.kind() == crate::function::NAME && !self.is_function(address) && self.made(address)
+    }
+
     /// Whether the change of this column made an object, or something that the object belongs to.
     pub fn made(&self, address: &Address) -> bool {
         address.path().iter().any(|name| id_of(name) == Some(self.id.as_str()))
@@ -120,23 +125,23 @@ pub(crate) fn is_ours(address: &Address) -> bool {
 pub struct Twin {
     /// What is built beside readers and writers, once the rows are carried over.
     pub prepare: Vec<Stage>,
-    /// What is done last of all before the columns change names, since it is out of date the sooner the
-    /// earlier it is done.
-    pub late: Vec<Stage>,
     /// What is demanded of new rows from then on, under a lock of a moment.
     pub demand: Vec<Action>,
     /// The proof that every row satisfies it, beside readers and writers.
     pub prove: Vec<Action>,
+    /// What is done last of all before the columns change names, since it is out of date the sooner the
+    /// earlier it is done.
+    pub late: Vec<Stage>,
     /// What is done in the transaction in which the columns change names, before they do.
     pub before: Vec<Action>,
     /// What is done in it afterwards.
     pub after: Vec<Action>,
     /// What is done once that is committed, beside readers and writers.
     pub finish: Vec<Stage>,
-    /// Whether another object takes its place, so that what depends on it is made again.
-    pub replaces: bool,
     /// Whether it refers to the column as to a key: it goes before the key does and comes after it.
     pub refers: bool,
+    /// Whether another object takes its place, so that what depends on it is made again.
+    pub replaces: bool,
 }
 
 #[cfg(test)]

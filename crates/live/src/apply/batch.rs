@@ -23,6 +23,7 @@ impl Applying<'_> {
         last: bool,
     ) -> Result<(), Cause> {
         let mut waiting = Waiting::new(self.run, batch, self.job.settings.wait);
+        let mut tempo = waiting.begin(self).await?;
         let (mut tries, mut too_long) = (0, 0);
         loop {
             if self.interrupt.is_raised() {
@@ -37,6 +38,7 @@ impl Applying<'_> {
                 run: self.run,
                 number,
                 batch,
+                lock_timeout: tempo.next(waiting.jitter()),
                 mark: &self.mark,
                 version: self.version(),
                 preamble: self.session.preamble(),
@@ -161,6 +163,10 @@ pub(super) fn cause(server: &ServerError, message: &Message, interrupted: bool) 
         ends::CHANGED => Cause::Changed,
         "57014" if interrupted => Cause::Interrupted,
         "57014" => Cause::Cancelled { error },
+        _ if error.is_exhausted() => {
+            let number = message.step_of(server.statement.as_deref(), server.statement_index);
+            Cause::Exhausted { number, error }
+        }
         _ => match message.step_of(server.statement.as_deref(), server.statement_index) {
             Some(number) => Cause::Step { number, error },
             None => Cause::Connection(Error::Server(error)),

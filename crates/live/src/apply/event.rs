@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use reconcile_plan::{Batch, Step};
+use reconcile_sql::QName;
 
+use super::Pause;
 use crate::blockers::Blocker;
 
 /// Something that happened.
@@ -48,6 +50,20 @@ pub enum Event<'a> {
         of: u64,
         /// How long the rest takes at this pace.
         left: Duration,
+    },
+    /// A step that is done in pieces waits for others to catch up.
+    Paused {
+        /// The step.
+        step: &'a Step,
+        /// For what.
+        why: &'a [Pause],
+        /// How long has been waited so far.
+        paused: Duration,
+    },
+    /// The room of old versions of rows is made free, beside readers and writers.
+    Vacuum {
+        /// Whose rows.
+        relation: &'a QName,
     },
     /// A batch is committed.
     BatchDone {

@@ -15,6 +15,7 @@ use crate::journal::Journal;
 use crate::lease::Lease;
 use crate::marks::Mark;
 use crate::reading::{SETTINGS, search_path};
+use crate::rows::ResultSet;
 
 /// The SQLSTATEs with which our own conditions end a transaction.
 pub(super) mod ends {
@@ -28,9 +29,6 @@ pub(super) mod ends {
     pub(crate) const TOO_LONG: &str = "RC005";
 }
 
-/// The least lock_timeout: 0 would be for ever.
-const LEAST_LOCK_TIMEOUT: Duration = Duration::from_millis(10);
-
 /// What a transaction is built from.
 pub(super) struct Inputs<'a> {
     pub(super) journal: &'a Journal,
@@ -39,6 +37,8 @@ pub(super) struct Inputs<'a> {
     /// The number of the batch, from 1.
     pub(super) number: usize,
     pub(super) batch: &'a Batch,
+    /// How long each lock may be waited for this time.
+    pub(super) lock_timeout: Duration,
     pub(super) mark: &'a Mark,
     pub(super) version: ServerVersion,
     /// `SET LOCAL ROLE …`, where the session does not have the role.
@@ -76,6 +76,12 @@ impl Message {
         self.statements.join("\n;\n")
     }
 
+    /// How many rows the statements of steps have written.
+    pub(super) fn written(&self, sets: &[ResultSet]) -> u64 {
+        let of_steps = self.steps.iter().zip(sets).filter(|(step, _)| step.is_some());
+        of_steps.map(|(_, set)| set.rows_affected).sum()
+    }
+
     /// The step that a failed statement belongs to.
     pub(super) fn step_of(&self, statement: Option<&str>, index: usize) -> Option<usize> {
         let same = |sql: &String| Some(sql.trim()) == statement.map(str::trim);
@@ -105,25 +111,27 @@ pub(super) fn begin(message: &mut Message, preamble: Option<&str>, lock_timeout:
 }
 
 /// A short transaction that writes a column of some rows, and rolls back when it takes longer than it
-/// may.
+/// may: `before` and `after` are ours, `update` is the step's.
 pub(super) fn piece(
     preamble: Option<&str>,
     longest: Duration,
-    pieces: Option<&Pieces>,
-    statements: impl IntoIterator<Item = String>,
+    pieces: &Pieces,
+    (step, before, update, after): (usize, String, String, Vec<String>),
 ) -> Message {
     let mut message = Message::new();
     begin(&mut message, preamble, Duration::from_millis(200));
     message.push(format!("SET LOCAL statement_timeout = {}", millis(longest)));
     // What a crash of the server takes away it takes with its note: the next apply does it again.
     message.push("SET LOCAL synchronous_commit = off");
-    if let Some(pieces) = pieces {
-        message.push(format!("SET LOCAL reconcile.backfill = {}", quote_literal(&pieces.note)));
-    }
-    if pieces.is_some_and(|pieces| pieces.replica) {
+    message.push(format!("SET LOCAL reconcile.backfill = {}", quote_literal(&pieces.note)));
+    if pieces.replica {
         message.push("SET LOCAL session_replication_role = replica");
     }
-    for statement in statements {
+    message.push(before);
+    message.current = Some(step);
+    message.push(update);
+    message.current = None;
+    for statement in after {
         message.push(statement);
     }
     message.push("COMMIT");
@@ -147,11 +155,10 @@ pub(super) fn small(
 
 /// A batch with everything around its steps.
 pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
-    let Inputs { journal, lease, run, number, batch, mark, version, preamble, lifted, closing } =
-        inputs;
+    let Inputs { journal, lease, run, number, batch, lock_timeout, mark, .. } = inputs;
+    let Inputs { version, preamble, lifted, closing, .. } = inputs;
     let bounded = !batch.hold.is_zero();
     let mut message = Message::new();
-    let lock_timeout = batch.lock_timeout.max(LEAST_LOCK_TIMEOUT);
     begin(&mut message, preamble, lock_timeout);
     if bounded && version.at_least(17) {
         // The last resort: the session ends with it. Everything else is bounded on its own.

@@ -176,6 +176,9 @@ impl Applying<'_> {
                 Cause::Interrupted
             }
             (Error::Server(error), _) if error.is_cancelled() => Cause::Cancelled { error },
+            (Error::Server(error), _) if error.is_exhausted() => {
+                Cause::Exhausted { number: Some(step.number), error }
+            }
             (Error::Server(error), _) => Cause::Step { number: step.number, error },
             (error, _) => Cause::Connection(error),
         }

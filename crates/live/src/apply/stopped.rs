@@ -33,6 +33,7 @@ impl Stopped {
         !matches!(
             self.cause,
             Cause::Step { .. }
+                | Cause::Exhausted { .. }
                 | Cause::Lost { .. }
                 | Cause::Connection(_)
                 | Cause::Cancelled { .. }
@@ -130,6 +131,14 @@ pub enum Cause {
         /// What the server says.
         error: Box<ServerError>,
     },
+    /// The server ran out of disk, memory or whatever else it has a limit of.
+    #[error("the server ran out of what {} needs: {error}", step_or_journal(*number))]
+    Exhausted {
+        /// The number of the step, if it was the step that needed it.
+        number: Option<usize>,
+        /// What the server says.
+        error: Box<ServerError>,
+    },
     /// Something of ours around the steps failed.
     #[error(transparent)]
     Connection(Error),
@@ -158,6 +167,10 @@ pub enum Cause {
     /// The stamp was moved by somebody else meanwhile.
     #[error("the revision was moved by somebody else meanwhile")]
     StampMoved,
+}
+
+fn step_or_journal(number: Option<usize>) -> String {
+    number.map_or_else(|| "the journal".to_owned(), |number| format!("step {number}"))
 }
 
 impl fmt::Display for Stopped {

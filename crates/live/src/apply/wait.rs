@@ -7,10 +7,11 @@
 use std::time::Duration;
 
 use reconcile_plan::Batch;
-use reconcile_sql::{LockLevel, QName};
+use reconcile_sql::{LockLevel, QName, quote_ident};
 use tokio::time::Instant;
 
-use super::{Applying, Cause, Event};
+use super::tempo::Tempo;
+use super::{Applying, Cause, Event, interrupt};
 use crate::blockers::{Blocker, blockers};
 use crate::error::Error;
 
@@ -18,8 +19,11 @@ use crate::error::Error;
 const FIRST: Duration = Duration::from_millis(100);
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// So many pauses are made at most before the next try, whoever is in the way.
-const PAUSES: u32 = 5;
+/// How often those are looked at who use the relations, before the first try, and how far apart.
+const SAMPLES: usize = 6;
+const APART: Duration = Duration::from_millis(40);
+/// So often at least where nobody is seen.
+const FEW: usize = 2;
 
 pub(super) struct Waiting {
     wanted: Vec<(QName, LockLevel)>,
@@ -27,26 +31,60 @@ pub(super) struct Waiting {
     began: Instant,
     /// A holder whose transaction is older than this is not about to end.
     old: Duration,
+    bound: Duration,
     pauses: u32,
     seed: u64,
+    /// Whether the server's own cleaner was asked to make room.
+    knocked: bool,
 }
 
 impl Waiting {
     pub(super) fn new(run: i64, batch: &Batch, budget: Duration) -> Self {
         let wanted = batch.locks.iter().map(|lock| (lock.relation.clone(), lock.level)).collect();
-        let old = (batch.lock_timeout * 2).max(Duration::from_secs(2));
+        let (bound, knocked) = (batch.lock_timeout, false);
+        let old = (bound * 2).max(Duration::from_secs(2));
         let seed = run.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
-        Self { wanted, budget, began: Instant::now(), old, pauses: 0, seed }
+        let (began, pauses) = (Instant::now(), 0);
+        Self { wanted, budget, began, old, bound, pauses, seed, knocked }
     }
 
-    /// Returns when the next try shall be made.
+    /// Looks at who uses the relations for a moment, and waits for a transaction that is not about
+    /// to end: a try would only stop those who come later.
+    pub(super) async fn begin(&mut self, applying: &mut Applying<'_>) -> Result<Tempo, Cause> {
+        // Nobody but changes of definitions queues for a weaker one.
+        if !self.wanted.iter().any(|(_, level)| *level >= LockLevel::Share) {
+            return Ok(Tempo::new(None, self.bound));
+        }
+        let mut ages = Some(Vec::new());
+        for sample in 0..SAMPLES {
+            let who = self.who(applying).await?;
+            let holders = who.iter().filter(|blocker| !blocker.waiting);
+            for holder in holders.filter(|holder| !self.stays(holder)) {
+                match holder.xact_age {
+                    Some(age) => ages.iter_mut().for_each(|ages| ages.push(age)),
+                    None => ages = None,
+                }
+            }
+            if who.iter().any(|blocker| self.stays(blocker)) {
+                self.pause(applying).await?;
+                break;
+            }
+            let none = ages.as_ref().is_some_and(Vec::is_empty);
+            if ages.is_none() || sample + 1 == SAMPLES || sample + 1 >= FEW && none {
+                break;
+            }
+            if !applying.interrupt.sleep(APART).await {
+                return Err(Cause::Interrupted);
+            }
+        }
+        Ok(Tempo::new(ages, self.bound))
+    }
+
+    /// Returns when the next try shall be made: when nobody is in the way of whom it is known that he
+    /// stays.
     pub(super) async fn pause(&mut self, applying: &mut Applying<'_>) -> Result<(), Cause> {
-        for _ in 0..PAUSES {
-            let who = match blockers(applying.session, &self.wanted, &[]).await {
-                Ok(who) => who,
-                Err(Error::Lost { reason, .. }) => return Err(applying.lost(reason, None).await),
-                Err(_) => Vec::new(),
-            };
+        loop {
+            let who = self.who(applying).await?;
             let waited = self.began.elapsed();
             if waited >= self.budget {
                 return Err(Cause::Locked { blockers: who, waited });
@@ -56,6 +94,11 @@ impl Waiting {
             }
             let retry_in = self.next().min(self.budget - waited);
             applying.watch.event(Event::Waiting { blockers: &who, waited, retry_in });
+            if let Some(relation) = cleaned(&who).filter(|_| !self.knocked) {
+                self.knocked = true;
+                knock(applying, relation).await?;
+                continue;
+            }
             if !applying.interrupt.sleep(retry_in).await {
                 return Err(Cause::Interrupted);
             }
@@ -63,7 +106,19 @@ impl Waiting {
                 return Ok(());
             }
         }
-        Ok(())
+    }
+
+    /// Between three quarters and five quarters, in thousandths.
+    pub(super) fn jitter(&mut self) -> u32 {
+        750 + self.random() % 500
+    }
+
+    async fn who(&self, applying: &mut Applying<'_>) -> Result<Vec<Blocker>, Cause> {
+        match blockers(applying.session, &self.wanted, &[]).await {
+            Ok(who) => Ok(who),
+            Err(Error::Lost { reason, .. }) => Err(applying.lost(reason, None).await),
+            Err(_) => Ok(Vec::new()),
+        }
     }
 
     fn stays(&self, blocker: &Blocker) -> bool {
@@ -75,12 +130,47 @@ impl Waiting {
     fn next(&mut self) -> Duration {
         let base = FIRST.saturating_mul(1 << self.pauses.min(10)).min(LONGEST);
         self.pauses += 1;
+        base * (500 + self.random() % 1000) / 1000
+    }
+
+    fn random(&mut self) -> u32 {
         // xorshift64 (Marsaglia, 2003)
         self.seed ^= self.seed << 13;
         self.seed ^= self.seed >> 7;
         self.seed ^= self.seed << 17;
-        let thousandths = 500 + u32::try_from(self.seed % 1000).unwrap_or(0);
-        base * thousandths / 1000
+        u32::try_from(self.seed % 1_000_000).unwrap_or(0)
+    }
+}
+
+/// The relation that a worker of the server itself cleans up, if one is in the way: it has no role, and
+/// this lock.
+fn cleaned(who: &[Blocker]) -> Option<&QName> {
+    let cleans = |b: &&Blocker| {
+        let own = b.role.is_none() && b.pid.is_some();
+        own && !b.waiting && b.mode == LockLevel::ShareUpdateExclusive && !b.prevents_wraparound()
+    };
+    who.iter().find(cleans).map(|blocker| &blocker.relation)
+}
+
+/// Makes an autovacuum give way: it is ended for whoever waits for its lock and finds it after
+/// `deadlock_timeout` (`ProcSleep` in proc.c), and our tries are shorter than that. So a lock is waited for
+/// that no reader and no writer queues behind. One that prevents wraparound does not give way.
+async fn knock(applying: &mut Applying<'_>, relation: &QName) -> Result<(), Cause> {
+    let name = format!("{}.{}", quote_ident(&relation.namespace), quote_ident(&relation.name));
+    let sql = format!(
+        "BEGIN; SELECT pg_catalog.set_config('lock_timeout', (extract(epoch FROM \
+         pg_catalog.current_setting('deadlock_timeout')::interval) * 1000 + 500)::int8::text, true); \
+         LOCK TABLE ONLY {name} IN SHARE UPDATE EXCLUSIVE MODE; ROLLBACK"
+    );
+    match interrupt::send(applying.session, &sql, &mut applying.interrupt).await {
+        Ok(_) => return Ok(()),
+        Err(Error::Lost { reason, .. }) => return Err(applying.lost(reason, None).await),
+        Err(_) => {}
+    }
+    match applying.session.rollback().await {
+        Err(Error::Lost { reason, .. }) => Err(applying.lost(reason, None).await),
+        _ if applying.interrupt.is_raised() => Err(Cause::Interrupted),
+        _ => Ok(()),
     }
 }
 

@@ -5,6 +5,7 @@ use reconcile_sql::quote_literal;
 use sea_query::{Expr, ExprTrait, PostgresQueryBuilder, Query};
 
 use super::{Journal, Saved};
+use crate::apply::Pause;
 
 /// What the journal notes of a run when it begins.
 #[derive(Debug, Clone, Copy)]
@@ -176,6 +177,22 @@ impl Journal {
             .value("pieces_of", text(of))
             .value("pieces_done", Expr::cust(done.to_string()))
             .value("pieces", Expr::cust(all.to_string()))
+            .and_where(Expr::col("run").eq(number(Some(run))))
+            .and_where(Expr::col("number").eq(number(i64::try_from(step).ok())))
+            .to_string(PostgresQueryBuilder)
+    }
+
+    /// Notes what a step waits for, or that it waits no more.
+    pub(crate) fn step_waits(&self, run: i64, step: usize, why: Option<&[Pause]>) -> String {
+        let json = why.map(|why| serde_json::to_string(why).expect("texts and numbers"));
+        let since = match why {
+            Some(_) => format!("coalesce(waits_since, {NOW})"),
+            None => "NULL".to_owned(),
+        };
+        Query::update()
+            .table(self.table("step"))
+            .value("waits", maybe(json.as_deref()))
+            .value("waits_since", Expr::cust(since))
             .and_where(Expr::col("run").eq(number(Some(run))))
             .and_where(Expr::col("number").eq(number(i64::try_from(step).ok())))
             .to_string(PostgresQueryBuilder)

@@ -9,7 +9,7 @@ use sea_query::{
 use super::Journal;
 
 /// The version of these tables; a release that changes them migrates what it finds.
-pub(super) const VERSION: u32 = 2;
+pub(super) const VERSION: u32 = 3;
 
 /// The names of the tables.
 pub(super) const TABLES: [&str; 5] = ["version", "run", "step", "saved", "lease"];
@@ -43,7 +43,13 @@ impl Journal {
 
     /// The statements that bring the tables of an earlier release up to date, all or nothing.
     pub(super) fn migrate_tables(&self) -> String {
-        let columns = ["pieces_of text", "pieces_done bigint", "pieces bigint"];
+        let columns = [
+            "pieces_of text",
+            "pieces_done bigint",
+            "pieces bigint",
+            "waits text",
+            "waits_since timestamptz",
+        ];
         let add = columns.map(|column| format!("ADD COLUMN IF NOT EXISTS {column}")).join(", ");
         format!(
             "BEGIN; SET LOCAL lock_timeout = '10s'; ALTER TABLE {} {add}; \
@@ -98,6 +104,8 @@ impl Journal {
             .col(optional("pieces_of").text())
             .col(optional("pieces_done").big_integer())
             .col(optional("pieces").big_integer())
+            .col(optional("waits").text())
+            .col(optional("waits_since").timestamp_with_time_zone())
             .primary_key(Index::create().col("run").col("number"))
             .foreign_key(
                 ForeignKey::create().from(self.table("step"), "run").to(self.table("run"), "id"),

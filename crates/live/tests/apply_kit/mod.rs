@@ -51,6 +51,7 @@ pub(crate) fn step(number: usize, sql: &str) -> Step {
         guards: Vec::new(),
         proofs: Vec::new(),
         pieces: None,
+        formulas: Vec::new(),
     }
 }
 

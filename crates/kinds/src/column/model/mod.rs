@@ -38,7 +38,7 @@ pub struct ColumnModel;
 
 const KINDS_OF_IDENTITY: &[&str] = &["always", "by default"];
 
-static FIELDS: [Field; 22] = [
+static FIELDS: [Field; 24] = [
     Field::section(
         &[&TABLE],
         "columns",
@@ -115,6 +115,20 @@ static FIELDS: [Field; 22] = [
         "The compression method, if it is not the server's.",
     ),
     Field::new(&[&COLUMN], "options", Shape::Settings, "Attribute options: n_distinct."),
+    Field::new(
+        &[&COLUMN],
+        "using",
+        Shape::Text,
+        "The SQL expression over the old row that gives the new value, when its type changes; harmless once that has happened.",
+    )
+    .lasting(),
+    Field::new(
+        &[&COLUMN],
+        "back",
+        Shape::Text,
+        "The SQL expression over the new row that gives the old value, for the way back.",
+    )
+    .lasting(),
     Field::renamed_from(&[&COLUMN]),
     Field::absent(&[&COLUMN]),
     Field::new(
@@ -214,6 +228,8 @@ fn column(
         identity,
         generated: node.get("generated").and_then(|node| reader.expression(node)),
         is_virtual: node.get("virtual").and_then(Node::flag) == Some(true),
+        using: node.get("using").and_then(|node| reader.expression(node)),
+        back: node.get("back").and_then(|node| reader.expression(node)),
         ..Column::new(ty)
     };
     // What a parent has too is the table's own besides, unless it says otherwise.
@@ -232,7 +248,9 @@ fn column(
         column.not_null = Some(tuning::not_null(node, address, reader));
     }
     tuning::read(node, &mut column, reader);
-    let texts: Vec<String> = column.default.iter().chain(&column.generated).cloned().collect();
+    let converts = column.using.iter().chain(&column.back);
+    let texts = column.default.iter().chain(&column.generated).chain(converts);
+    let texts: Vec<String> = texts.cloned().collect();
     texts.iter().for_each(|text| reader.mention(address, text));
     let columns = reader.columns(table).unwrap_or_default();
     let read = column.generated.as_deref().map(|text| columns_in(text, table.name(), columns));
@@ -247,6 +265,16 @@ fn column(
 /// What a column cannot be at once.
 fn contradictions(node: &Node, ty: &SqlType, in_key: bool, reader: &mut ModelReader<'_>) {
     let span = |key: &str| node.entry(key).filter(|e| !e.value.is_null()).map(|e| e.key.span);
+    for key in ["using", "back"] {
+        if let (Some(first), Some(second)) = (span("generated"), span(key)) {
+            contradiction(
+                format!("a generated column cannot have `{key}`"),
+                [first, second],
+                "its values come from its expression: remove it",
+                reader,
+            );
+        }
+    }
     let pairs = [("identity", "default"), ("identity", "generated"), ("generated", "default")];
     for (one, other) in pairs {
         if let (Some(first), Some(second)) = (span(one), span(other)) {

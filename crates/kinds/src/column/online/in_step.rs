@@ -8,10 +8,11 @@
 use reconcile_catalog::Object;
 
 use super::super::alter::Steps;
+use super::super::data;
 use super::super::not_null::Nulls;
 use super::agree::lost_index;
 use super::loss::Loss;
-use super::{Column, SWAPPED, around, data};
+use super::{Carry, Column, SWAPPED, around};
 use crate::Cx;
 use crate::constraint::{Constraint, Rule, table_of};
 use crate::function::Function;
@@ -41,6 +42,10 @@ pub(crate) fn in_step(shadow: &Shadow, cx: &Cx<'_>) -> Option<InStep> {
     if !swapped || proven || trigger.enabled != Enabled::Always || second.ty != desired.ty {
         return None;
     }
+    // What an expression of the model does nobody can tell.
+    if desired.using.is_some() {
+        return None;
+    }
     match Loss::between(&live.ty, &desired.ty, cx) {
         Loss::Never => Some(InStep { lost: None }),
         Loss::Unknown => None,
@@ -65,17 +70,17 @@ impl Steps<'_> {
         &self,
         shadow: &Shadow,
         second: &Column,
+        back: &Carry,
         twins: Vec<(reconcile_catalog::Address, Twin)>,
         in_step: &InStep,
     ) -> Vec<Stage> {
         let mut twins: Vec<Twin> = twins.into_iter().map(|(_, twin)| twin).collect();
-        let mut stages: Vec<Stage> =
-            twins.iter_mut().flat_map(|twin| std::mem::take(&mut twin.prepare)).collect();
-        stages.extend(twins.iter_mut().flat_map(|twin| std::mem::take(&mut twin.late)));
+        let built = |twin: &mut Twin| [&mut twin.prepare, &mut twin.late].map(std::mem::take);
+        let mut stages: Vec<Stage> = twins.iter_mut().flat_map(built).flatten().collect();
         let there = self.cx.afoot.definition::<Column>(&shadow.address);
         let (mut before, after) = around(twins);
         before.extend(self.without_nulls(shadow, second, there).demand);
-        let mut swap = self.swap(shadow, before, after);
+        let mut swap = self.swap(shadow, back, before, after);
         if let Some((condition, first)) = in_step.lost.as_ref().zip(swap.actions.first_mut()) {
             let preflight = self.unfit_where(condition);
             first.guards.push(Guard {

@@ -77,6 +77,7 @@ fn rank(ty: &SqlType) -> Option<usize> {
 pub(crate) fn loss_of_the_way_back(shadow: &Shadow, cx: &Cx<'_>) -> Loss {
     let Some(live) = cx.live.get(&shadow.column) else { return Loss::Unknown };
     let desired = wanted(live, cx);
-    let types = desired.get::<Column>().zip(live.get::<Column>());
-    types.map_or(Loss::Unknown, |(from, to)| Loss::between(&from.ty, &to.ty, cx))
+    let columns = desired.get::<Column>().zip(live.get::<Column>());
+    let columns = columns.filter(|(from, _)| from.back.is_none());
+    columns.map_or(Loss::Unknown, |(from, to)| Loss::between(&from.ty, &to.ty, cx))
 }

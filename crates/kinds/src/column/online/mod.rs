@@ -20,13 +20,14 @@ use reconcile_sql::{LockLevel, QName, quote_ident};
 use super::alter::Steps;
 use super::declare::{settings, without_values};
 use super::not_null::{Forbidding, Nulls};
-use super::{Column, NotNull, data};
+use super::{Column, NotNull, formula};
 use crate::constraint::table_of;
+use crate::function::Function;
 use crate::online::{Doubling, Shadow, Twin};
 use crate::step::{Action, Fires, Pieces, Refusal, Sql, Stage, Work};
 use crate::trigger::{Enabled, Trigger};
 
-use carry::Carry;
+use carry::{Carry, Helper, ways};
 pub use in_step::finish;
 pub(crate) use in_step::in_step;
 pub(crate) use loss::{Loss, loss_of_the_way_back};
@@ -60,13 +61,14 @@ impl Steps<'_> {
                 shadow.trigger()
             )));
         }
+        let (forth, back) = ways(shadow, self.live, self.desired, self.cx);
         if let Some(in_step) = in_step(shadow, self.cx) {
-            return Ok(self.at_once(shadow, &second, twins, &in_step));
+            return Ok(self.at_once(shadow, &second, &back, twins, &in_step));
         }
-        let forth = Carry::new(self.address.name(), &self.live.ty, &self.desired.ty, self.cx);
         let mut stages = Vec::new();
-        if there.is_none() {
-            stages.push(Stage::transaction(self.expand(shadow, &second, &forth)));
+        match there {
+            None => stages.push(Stage::transaction(self.expand(shadow, &second, &forth, &back))),
+            Some(_) => self.goes_on(shadow, &forth)?,
         }
         stages.push(self.carry_over(shadow, &forth));
         let mut twins: Vec<Twin> = twins.into_iter().map(|(_, twin)| twin).collect();
@@ -82,7 +84,7 @@ impl Steps<'_> {
         stages.extend(twins.iter_mut().flat_map(|twin| std::mem::take(&mut twin.late)));
         let (mut before, after) = around(twins);
         before.push(self.drop_proof(shadow));
-        stages.push(self.swap(shadow, before, after));
+        stages.push(self.swap(shadow, &back, before, after));
         Ok(stages)
     }
 
@@ -107,6 +109,19 @@ impl Steps<'_> {
         demand.extend(agree);
         prove.extend(agreed);
         [demand, prove, nulls.settle].into_iter().map(Stage::transaction).collect()
+    }
+
+    /// What is under way converts values as it was begun with.
+    fn goes_on(&self, shadow: &Shadow, forth: &Carry) -> Result<(), Refusal> {
+        let mut functions = self.cx.afoot.objects().filter(|o| shadow.is_function(&o.address));
+        let body = functions.find_map(|o| o.get::<Function>()).map(|f| f.body.as_str());
+        if body.is_none_or(|body| forth.is_of(body, shadow)) {
+            return Ok(());
+        }
+        Err(self.refuse(
+            "the online change of it that is under way was begun with another `using:`; put that back, or end it \
+             with `reconcile abort`, or with `reconcile contract` once the columns have changed names",
+        ))
     }
 
     /// The second column as it is made: nullable, without values of its own.
@@ -148,7 +163,7 @@ impl Steps<'_> {
 
     /// The second column, and the trigger that writes it. The lock waits for every writer that does not know
     /// the trigger yet, so that no row is missed.
-    fn expand(&self, shadow: &Shadow, second: &Column, forth: &Carry) -> Vec<Action> {
+    fn expand(&self, shadow: &Shadow, second: &Column, forth: &Carry, back: &Carry) -> Vec<Action> {
         let clause = format!("ADD COLUMN {}", without_values(&shadow.address, second));
         let add = Action::new(
             &shadow.address,
@@ -158,6 +173,10 @@ impl Steps<'_> {
         .locking(self.table.clone(), LockLevel::AccessExclusive);
         let mut actions = vec![add];
         actions.extend(settings(&shadow.address, &self.table, second));
+        // The way back is made too, because nothing else tells whether PostgreSQL understands it.
+        for way in [forth, back] {
+            actions.extend(self.helper(shadow, way));
+        }
         let function = self.function(shadow);
         let body = forth.function(&function, shadow, "");
         let summary = format!("make the function that keeps {} in step", shadow.address.name());
@@ -182,6 +201,17 @@ impl Steps<'_> {
         actions
     }
 
+    /// The function that computes a value, for everybody who writes the table: the proof is a CHECK, which
+    /// calls it as the one who writes.
+    fn helper(&self, shadow: &Shadow, way: &Carry) -> Vec<Action> {
+        let Some(Helper { name, signature, sql }) = &way.helper else { return Vec::new() };
+        let summary = format!("make the function {} that computes a value", name.name);
+        let make = Action::new(&shadow.address, summary, Sql::Statement(sql.clone()));
+        let summary = format!("let whoever writes {} call it", self.table.name);
+        let grant = format!("GRANT EXECUTE ON FUNCTION {signature} TO PUBLIC");
+        vec![make, Action::new(&shadow.address, summary, Sql::Statement(grant))]
+    }
+
     /// Writes the second column of the rows that were there before the trigger.
     fn carry_over(&self, shadow: &Shadow, forth: &Carry) -> Stage {
         let second = quote_ident(shadow.address.name());
@@ -198,7 +228,6 @@ impl Steps<'_> {
         let action = Action::new(&shadow.address, summary, Sql::Statement(sql))
             .locking(self.table.clone(), LockLevel::RowExclusive)
             .working(Work::Pieces(self.table.clone()));
-        let unfit = data::unfit(self.address, &self.live.ty, &self.desired.ty, self.cx);
         let firing = Firing::of(&table_of(self.address), self.cx);
         let rows = self.cx.size(&self.table).map_or(-1.0, |size| size.rows);
         let rows = if rows < 0.0 { "all".to_owned() } else { format!("about {rows:.0}") };
@@ -221,8 +250,9 @@ impl Steps<'_> {
             },
         });
         Stage::outside(Action {
-            preflights: unfit.into_iter().collect(),
-            warnings: undone.into_iter().collect(),
+            formulas: formula::formulas(self.address, self.live, self.desired, self.cx),
+            preflights: self.unfit(),
+            warnings: self.remarks().into_iter().chain(undone).collect(),
             pieces: Some(Pieces {
                 relation: self.table.clone(),
                 note: shadow.address.name().to_owned(),
@@ -255,9 +285,10 @@ impl Steps<'_> {
 }
 
 /// What twins take before and after the columns change names. Who refers to a key goes before it and
-/// comes after it, and so does a query that needs it.
+/// comes after it.
 fn around(twins: Vec<Twin>) -> (Vec<Action>, Vec<Action>) {
     let (refer, mut other): (Vec<_>, Vec<_>) = twins.into_iter().partition(|twin| twin.refers);
+    // Who reads it goes first of all: a query may need a key.
     other.sort_by_key(|twin| !twin.replaces);
     let (mut before, mut after) = (Vec::new(), Vec::new());
     before.extend(refer.iter().flat_map(|twin| twin.before.iter().cloned()));

@@ -1,24 +1,22 @@
 //! Whether a column can be changed online, and why not.
 
-use reconcile_catalog::{Address, Object};
+use reconcile_catalog::{Address, Catalog, Object};
+use reconcile_sql::{QName, SqlType};
 
-use super::super::Column;
 use super::super::casts::Conversion;
 use super::super::steps::{convert, heirs};
+use super::super::{Column, formula};
 use super::column;
 use super::triggers::Occasion;
 use crate::constraint::{Constraint, Rule, table_of};
-use crate::enum_type::EnumType;
+use crate::domain::Domain;
+use crate::domain_check::DomainCheck;
 use crate::inheritance;
 use crate::online::{Shadow, has_query};
 use crate::step::Refusal;
 use crate::table::{Table, relation};
 use crate::trigger::{Enabled, Trigger};
 use crate::{Alteration, Cx};
-
-/// Types whose values cannot be compared, so that nothing could be proven.
-const INCOMPARABLE: &[&str] =
-    &["json", "xml", "point", "polygon", "box", "path", "lseg", "line", "circle"];
 
 /// The shadow of a column whose change of type would rewrite its table; nothing for any other change.
 ///
@@ -29,11 +27,14 @@ pub(in super::super) fn shadow(
     cx: &Cx<'_>,
 ) -> Option<Result<Shadow, Refusal>> {
     let (live, desired) = column(change.live).zip(column(change.desired))?;
-    if live.ty == desired.ty || convert(&live.ty, &desired.ty, cx) != Conversion::Rewrite {
-        return None;
-    }
     let address = &change.live.address;
     let shadow = Shadow::of(address);
+    // What is under way is gone on with, and comes back by the way that it went: its trigger knows both types.
+    let afoot = cx.afoot.contains(&shadow.address);
+    let rewrites = || convert(address, live, desired, cx) == Conversion::Rewrite;
+    if live.ty == desired.ty || !(afoot || rewrites()) {
+        return None;
+    }
     Some(match reason(change, live, desired, &shadow, cx) {
         Some(reason) => {
             Err(Refusal::new(address, format!("it cannot be changed online: {reason}")))
@@ -82,24 +83,21 @@ fn reason(
             other.address
         ));
     }
-    for ty in [&live.ty, &desired.ty] {
-        let is_enum = ty.namespace.as_deref().is_some_and(|namespace| {
-            let name = reconcile_sql::QName::new(namespace, &ty.name);
-            let address = EnumType::address(&name);
-            cx.live.contains(&address) || cx.desired.contains(&address)
-        });
-        if ty.namespace.is_some() && !is_enum {
-            return Some(format!("how values of {ty} compare is not known"));
-        }
-        if INCOMPARABLE.contains(&ty.name.as_str()) {
-            return Some(format!("values of {ty} cannot be compared"));
-        }
+    if let Some(reason) = formula::unfit_online(address, desired, cx) {
+        return Some(reason);
     }
-    let moment = |n: &str| n.starts_with("time");
-    if moment(&live.ty.name) != moment(&desired.ty.name)
-        || (live.ty.name != desired.ty.name && moment(&live.ty.name))
-    {
-        return Some("what a time means depends on the session's time zone".to_owned());
+    if !cx.afoot.contains(&shadow.address) && domain(&desired.ty, cx, &constrained) {
+        // `ATExecAddColumn`, `src/backend/commands/tablecmds.c`: somebody has to look whether it may be null.
+        return Some(format!(
+            "{} is a domain with constraints, and PostgreSQL rewrites a table that gets a column of one",
+            desired.ty
+        ));
+    }
+    if domain(&live.ty, cx, &|_, domain, _| !domain.nullable) {
+        return Some(format!(
+            "{} forbids nulls, and the old column has none of a value that {} cannot hold",
+            live.ty, live.ty
+        ));
     }
     if cx.facts.published.contains(&relation(address)) {
         return Some(
@@ -107,6 +105,21 @@ fn reason(
         );
     }
     keys(address, cx).or_else(|| triggers(&table, shadow, cx))
+}
+
+/// Whether a type is a domain for which something holds, or one over such a domain.
+fn domain(ty: &SqlType, cx: &Cx<'_>, holds: &dyn Fn(&Address, &Domain, &Catalog) -> bool) -> bool {
+    let Some(namespace) = ty.namespace.as_ref().filter(|_| !ty.array) else { return false };
+    let address = Domain::address(&QName::new(namespace, &ty.name));
+    [cx.live, cx.desired].into_iter().any(|catalog| {
+        let found = catalog.definition::<Domain>(&address);
+        found.is_some_and(|d| holds(&address, d, catalog) || domain(&d.ty, cx, holds))
+    })
+}
+
+/// Whether some value is not of a domain, or none is not.
+fn constrained(address: &Address, domain: &Domain, catalog: &Catalog) -> bool {
+    !domain.nullable || catalog.children(address).any(|o| o.get::<DomainCheck>().is_some())
 }
 
 /// What cannot be built beside writers, and keys that something else than a foreign key needs.

@@ -18,7 +18,13 @@ pub(crate) const SWAPPED: &str = "-- the columns have changed names";
 
 impl Steps<'_> {
     /// The columns change names, and so do their twins; nothing in it depends on how many rows there are.
-    pub(super) fn swap(&self, shadow: &Shadow, before: Vec<Action>, after: Vec<Action>) -> Stage {
+    pub(super) fn swap(
+        &self,
+        shadow: &Shadow,
+        back: &Carry,
+        before: Vec<Action>,
+        after: Vec<Action>,
+    ) -> Stage {
         let (first, second) = (self.column.clone(), quote_ident(shadow.address.name()));
         let spare = quote_ident(&shadow.twin(&format!("{}_spare", self.address.name())));
         let mut actions = before;
@@ -59,7 +65,7 @@ impl Steps<'_> {
         if let Some(default) = &self.desired.default {
             actions.extend(self.set_default(Some(default), &name));
         }
-        let back = Carry::new(self.address.name(), &self.desired.ty, &self.live.ty, self.cx);
+        actions.extend(self.helper(shadow, back));
         let function = self.function(shadow);
         let summary = format!("let every write of {name} write the old column too");
         let body = back.function(&function, shadow, SWAPPED);
