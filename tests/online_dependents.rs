@@ -65,11 +65,13 @@ const STORED: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); \
     CREATE UNIQUE INDEX counts_mood ON counts (mood); CREATE INDEX counts_n ON counts ((n + 1)) WHERE mood = 'ok'; \
     ALTER INDEX counts_n ALTER COLUMN 1 SET STATISTICS 77; ALTER MATERIALIZED VIEW counts CLUSTER ON counts_mood; \
     CREATE STATISTICS counts_st ON mood, n FROM counts; ALTER STATISTICS counts_st SET STATISTICS 40; \
+    ALTER MATERIALIZED VIEW counts ALTER mood SET STATISTICS 33, ALTER n SET (n_distinct = 3); \
     COMMENT ON MATERIALIZED VIEW counts IS 'how many'; COMMENT ON COLUMN counts.n IS 'so many'; \
     COMMENT ON INDEX counts_mood IS 'the key'; COMMENT ON STATISTICS counts_st IS 'both'; COMMENT ON VIEW moods IS 'not sad'; \
     CREATE MATERIALIZED VIEW through AS SELECT feeling, max(id) AS last FROM moods GROUP BY feeling; \
     CREATE MATERIALIZED VIEW further AS SELECT c.n, t.last, t.feeling FROM counts c JOIN through t ON t.feeling = c.mood; \
     CREATE MATERIALIZED VIEW empty AS SELECT mood, note FROM talk WITH NO DATA; CREATE INDEX empty_note ON empty (note); \
+    ALTER MATERIALIZED VIEW empty ALTER note SET STORAGE EXTERNAL; \
     CREATE MATERIALIZED VIEW other AS SELECT id, note FROM talk; \
     CREATE VIEW above AS SELECT n FROM further WHERE feeling = 'ok'; COMMENT ON VIEW above IS 'on top'; \
     CREATE FUNCTION instead() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; \
@@ -109,6 +111,25 @@ async fn queries_are_the_models_in_its_own_words() {
     let (_folder, model) = model(STATED);
     for major in majors() {
         there_and_back(major, sql, &model).await;
+    }
+}
+
+#[tokio::test]
+async fn a_query_of_the_model_names_its_columns() {
+    let sql = "CREATE TABLE t (n int, tag text); CREATE VIEW v AS SELECT * FROM t;";
+    for query in ["select x.* from t as x", "select * from t"] {
+        let (_folder, model) = model(&format!(
+            "tables: {{t: {{columns: {{n: bigint, tag: text}}}}}}\nviews: {{v: {{query: {query}}}}}\n"
+        ));
+        for major in majors() {
+            let database = database(major, sql).await;
+            let before = dump::definitions(&database).await;
+            apply_online(&database.url(), &model)
+                .await
+                .expect(REFUSED)
+                .says("the query of view:public.v says `*`");
+            assert_eq!(before, dump::definitions(&database).await, "{major}");
+        }
     }
 }
 

@@ -120,6 +120,11 @@ pub trait Definition: Any + Debug + Send + Sync {
         Pruned::In(address.namespace().to_owned())
     }
 
+    /// This definition as a server has written it down, with what its own words said beside that.
+    fn settled(&self, written: Arc<dyn Definition>) -> Arc<dyn Definition> {
+        written
+    }
+
     /// This definition where a complete model states it: what it leaves open is then as PostgreSQL
     /// makes it by default. `None` if it leaves nothing open.
     fn completed(&self) -> Option<Arc<dyn Definition>> {

@@ -214,7 +214,8 @@ pub(crate) async fn settle_texts(
         .collect();
     let Derived { snapshot, mut desired, .. } = derived;
     for (address, definition) in known {
-        desired.redefine(&address, definition);
+        let Some(stated) = desired.get(&address).map(|o| o.definition.clone()) else { continue };
+        desired.redefine(&address, stated.settled(definition));
     }
     let options = DeriveOptions { settled: true, ..options.clone() };
     derive_with(at, &options, snapshot, desired).await.map_err(|error| Trouble::from(error).into())

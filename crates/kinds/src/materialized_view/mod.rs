@@ -31,6 +31,13 @@ pub struct MaterializedView {
     /// Output columns and their types, in order.
     #[serde(default)]
     pub columns: Vec<(String, SqlType)>,
+    /// What ANALYZE and the storage do with its output columns where that is not the usual: `STATISTICS 50`,
+    /// `(n_distinct=5)`. A model says nothing of it, and it comes back with one that is made again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub settings: Vec<(String, String)>,
+    /// Desired side: whether the model says `*` for columns, whatever they are when it is read.
+    #[serde(skip)]
+    pub says_all: bool,
     /// Whether it holds rows; one made WITH NO DATA cannot be read.
     pub populated: bool,
     /// The access method, if it is not the default.
@@ -50,7 +57,16 @@ impl MaterializedView {
 
 impl Definition for MaterializedView {
     fn properties(&self) -> Vec<Property> {
-        let Self { query, options, columns: _, populated, access_method, tablespace } = self;
+        let Self {
+            query,
+            options,
+            columns: _,
+            settings: _,
+            says_all: _,
+            populated,
+            access_method,
+            tablespace,
+        } = self;
         vec![
             Property::new("query", Value::Statement(query.clone())),
             Property::new("options", Value::words(settings::sorted(options))),
@@ -62,6 +78,11 @@ impl Definition for MaterializedView {
 
     fn section(&self) -> &'static str {
         "materialized_views"
+    }
+
+    fn settled(&self, written: Arc<dyn Definition>) -> Arc<dyn Definition> {
+        let stored = written.as_any().downcast_ref::<Self>().cloned();
+        stored.map_or(written, |stored| Arc::new(Self { says_all: self.says_all, ..stored }))
     }
 
     fn to_json(&self) -> serde_json::Value {

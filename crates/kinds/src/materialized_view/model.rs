@@ -11,6 +11,7 @@ use crate::model::{
     At, FILE, Field, Form, ModelPart, ModelReader, Shape, WriteCx, Written, settings,
 };
 use crate::view::model::{declare, query};
+use crate::view::says_all;
 
 /// A materialized view in a model.
 pub static MATERIALIZED_VIEW: Form = Form::new("materialized_view", "a materialized view");
@@ -65,6 +66,8 @@ impl ModelPart for MaterializedViewModel {
                 query: query.clone(),
                 options: value.get("with").map(settings::settings).unwrap_or_default(),
                 columns: Vec::new(),
+                settings: Vec::new(),
+                says_all: says_all(&query),
                 populated: value.get("populated").and_then(Node::flag).unwrap_or(true),
                 access_method: named("using"),
                 tablespace: named("tablespace"),

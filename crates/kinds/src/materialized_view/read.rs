@@ -18,6 +18,8 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
         query: required(row, "query")?.trim().to_owned(),
         options: words(row, "options")?,
         columns: view::output_columns(row)?,
+        settings: view::pairs(row, "settings")?,
+        says_all: false,
         populated: flag(row, "relispopulated"),
         access_method: row.get("access_method").map(str::to_owned),
         tablespace: row.get("tablespace").map(str::to_owned),

@@ -6,6 +6,7 @@ use reconcile_catalog::{Address, Definition, Object};
 use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::{MaterializedView, NAME, read};
+use crate::column;
 use crate::grant;
 use crate::model::ModelPart;
 use crate::read::{ReadError, Reader, Row};
@@ -80,6 +81,7 @@ impl Kind for MaterializedViewKind {
             action = action.working(Work::Refresh(name));
         }
         let mut actions = vec![action];
+        actions.extend(settings(address, view, cx));
         if how == How::Within {
             actions.extend(grant::nothing(address, cx));
         }
@@ -124,4 +126,27 @@ impl Kind for MaterializedViewKind {
             .get::<MaterializedView>()
             .map_or(Reaction::Keep, |v| react_to_query(&object.address, &v.query, by, cx))
     }
+}
+
+/// What is set for the columns of one that is made again, or is made as it was elsewhere. What a type is stored
+/// like is another thing for another type.
+fn settings(address: &Address, view: &MaterializedView, cx: &Cx<'_>) -> Vec<Action> {
+    let live = cx.live.definition::<MaterializedView>(address);
+    let reworded = cx.fates.altered.get(address).is_some_and(|names| names.contains(&"query"));
+    let settings = live.filter(|_| !reworded).map_or(&view.settings, |live| &live.settings);
+    let fits = |(column, setting): &&(String, String)| {
+        let retyped = cx.retypes.of(&address.child(column::NAME, column)).is_some();
+        !retyped || setting.starts_with("STATISTICS ") || setting.starts_with('(')
+    };
+    let set = settings.iter().filter(fits).map(|(column, setting)| {
+        let sql = format!(
+            "ALTER MATERIALIZED VIEW {} ALTER COLUMN {} SET {setting}",
+            relation(address),
+            quote_ident(column)
+        );
+        let summary =
+            format!("set {} of {}.{column} as it was", setting.to_lowercase(), address.short());
+        Action::new(address, summary, Sql::Statement(sql))
+    });
+    set.collect()
 }

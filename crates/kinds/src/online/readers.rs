@@ -15,6 +15,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use reconcile_catalog::{Address, Object, Renames};
+use reconcile_sql::lex::{Token, significant};
 use reconcile_sql::{LockLevel, QName, quote_ident};
 
 use super::twins::wanted;
@@ -57,6 +58,27 @@ pub(super) fn twins(doubling: &Doubling<'_>, cx: &Cx<'_>) -> Result<Vec<(Address
     }
     out.push((first.address.clone(), work));
     Ok(out)
+}
+
+/// Refuses a query of the model that stands for every column of the table: there are two for one until the old
+/// one is dropped, and afterwards they come in another order.
+pub(super) fn name_columns(column: &Address, cx: &Cx<'_>) -> Result<(), Refusal> {
+    let table = crate::constraint::table_of(column);
+    let says_all = |object: &Object| {
+        let desired = cx.fates.desired.get(&object.address).and_then(|d| cx.desired.get(d));
+        let view = desired.and_then(Object::get::<View>).map(|v| (v.says_all, &v.query));
+        let stored = desired.and_then(Object::get::<MaterializedView>);
+        let stated = view.or_else(|| stored.map(|v| (v.says_all, &v.query)));
+        let named = |t: &Token<'_>| t.ident().as_deref() == Some(table.name());
+        stated.is_some_and(|(all, query)| all && significant(query).iter().any(named))
+    };
+    let Some(found) = readers(column, cx).into_iter().find(|o| says_all(o)) else { return Ok(()) };
+    let reason = format!(
+        "it cannot be changed online: the query of {} says `*`, and the columns come in another order then; name \
+         them in the model",
+        found.address
+    );
+    Err(Refusal::new(column, reason))
 }
 
 /// Whether an object is a relation that reads others through a query.
@@ -104,7 +126,7 @@ fn chain<'c>(column: &Address, cx: &Cx<'c>) -> Vec<&'c Object> {
             || is_shared(&o.address, column, cx)
             || may_read_no_other(o, column, cx)
     };
-    if left.iter().any(|o| hinders(o)) {
+    if left.iter().any(hinders) {
         return Vec::new();
     }
     left.sort_by(|a, b| a.address.cmp(&b.address));

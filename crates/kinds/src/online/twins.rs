@@ -35,6 +35,7 @@ impl<'a> Doubling<'a> {
             at_once: crate::column::online::in_step(shadow, cx).is_some(),
             renames: Renames::new(cx.live, &to, Vec::new()),
         };
+        readers::name_columns(&shadow.column, cx)?;
         let mut out = Vec::new();
         // What belongs to the table as a whole may be about the column too: its privileges.
         let table = table_of(&shadow.column);

@@ -15,7 +15,7 @@ use crate::column;
 use crate::model::settings;
 use crate::renaming;
 
-pub(crate) use read::{add, output_columns, relation_query};
+pub(crate) use read::{add, output_columns, pairs, relation_query};
 pub use steps::ViewKind;
 pub(crate) use steps::{react_to_query, with_options};
 
@@ -36,6 +36,9 @@ pub struct View {
     /// Output columns with a default of their own.
     #[serde(default)]
     pub defaults: Vec<(String, String)>,
+    /// Desired side: whether the model says `*` for columns, whatever they are when it is read.
+    #[serde(skip)]
+    pub says_all: bool,
 }
 
 impl View {
@@ -43,6 +46,19 @@ impl View {
     pub fn address(name: &QName) -> Address {
         Address::new(NAME, [&name.namespace, &name.name])
     }
+}
+
+/// Whether a query says `*` for the columns of something, and not for rows that are counted or a product.
+pub(crate) fn says_all(query: &str) -> bool {
+    let tokens = reconcile_sql::lex::significant(query);
+    let stands_for_columns = |at: usize| {
+        let before = at.checked_sub(1).and_then(|at| tokens.get(at));
+        let list = ["select", "distinct", "all", ",", "."];
+        let after = tokens.get(at + 1);
+        before.is_some_and(|t| list.iter().any(|word| t.is(word)))
+            || after.is_none_or(|t| t.is("from") || t.is(","))
+    };
+    (0..tokens.len()).any(|at| tokens[at].is("*") && stands_for_columns(at))
 }
 
 /// A query as it reads after the type changes; `None` if it stays.
@@ -68,7 +84,7 @@ pub(crate) fn passed_on(address: &Address, query: &str, retypes: &Retypes) -> Ve
 
 impl Definition for View {
     fn properties(&self) -> Vec<Property> {
-        let Self { query, options, columns: _, defaults } = self;
+        let Self { query, options, columns: _, defaults, says_all: _ } = self;
         vec![
             Property::new("query", Value::Statement(query.clone())),
             Property::new("options", Value::words(settings::sorted(options))),
@@ -81,6 +97,11 @@ impl Definition for View {
 
     fn section(&self) -> &'static str {
         "views"
+    }
+
+    fn settled(&self, written: Arc<dyn Definition>) -> Arc<dyn Definition> {
+        let view = written.as_any().downcast_ref::<Self>().cloned();
+        view.map_or(written, |view| Arc::new(Self { says_all: self.says_all, ..view }))
     }
 
     fn to_json(&self) -> serde_json::Value {
@@ -110,5 +131,30 @@ impl Definition for View {
 
     fn as_any(&self) -> &dyn Any {
         self
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::says_all;
+
+    #[test]
+    fn a_star_that_stands_for_columns() {
+        for query in [
+            "select * from t",
+            "SELECT t.*, 1 FROM t",
+            "select distinct on (a) * from t",
+            "table t union all select * from u",
+        ] {
+            assert!(says_all(query), "{query}");
+        }
+        for query in [
+            "select count(*) from t",
+            "select 2 * n from t",
+            "select (a) * (b), c from t",
+            "select '*' from t",
+        ] {
+            assert!(!says_all(query), "{query}");
+        }
     }
 }

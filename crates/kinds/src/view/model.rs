@@ -6,7 +6,7 @@ use reconcile_catalog::{Address, Object};
 use reconcile_sql::QName;
 use reconcile_yaml::{Entry, Node, Out};
 
-use super::View;
+use super::{View, says_all};
 use crate::materialized_view::model::MATERIALIZED_VIEW;
 use crate::model::{
     At, FILE, Field, Form, ModelPart, ModelReader, Shape, WriteCx, Written, settings,
@@ -73,6 +73,7 @@ impl ModelPart for ViewModel {
                 entry.value.scalar().map(|s| (entry.key.text.clone(), s.text.trim().to_owned()))
             };
             let view = View {
+                says_all: says_all(&query),
                 query,
                 options: value.get("with").map(settings::settings).unwrap_or_default(),
                 columns: Vec::new(),

@@ -21,6 +21,15 @@ pub(crate) fn relation_query(kind: &str, relkind: char) -> String {
          (SELECT json_agg(json_build_array(a.attname, pg_get_expr(d.adbin, d.adrelid)) ORDER BY a.attnum) \
           FROM pg_attrdef d JOIN pg_attribute a ON a.attrelid = d.adrelid AND a.attnum = d.adnum \
           WHERE d.adrelid = c.oid)::text AS defaults, \
+         (SELECT json_agg(json_build_array(a.attname, s.setting) ORDER BY a.attnum, s.setting) FROM pg_attribute a \
+          JOIN pg_type st ON st.oid = a.atttypid CROSS JOIN LATERAL (VALUES \
+          (CASE WHEN a.attstattarget >= 0 THEN 'STATISTICS ' || a.attstattarget END), \
+          (CASE WHEN a.attstorage <> st.typstorage THEN 'STORAGE ' || CASE a.attstorage WHEN 'p' THEN 'PLAIN' \
+          WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END), \
+          (CASE a.attcompression WHEN 'p' THEN 'COMPRESSION pglz' WHEN 'l' THEN 'COMPRESSION lz4' END), \
+          ('(' || array_to_string(a.attoptions, ', ') || ')')) AS s(setting) \
+          WHERE a.attrelid = c.oid AND c.relkind = 'm' AND a.attnum > 0 AND NOT a.attisdropped \
+          AND s.setting IS NOT NULL)::text AS settings, \
          CASE WHEN am.amname <> 'heap' THEN am.amname END AS access_method, ts.spcname AS tablespace \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_type ty ON ty.oid = c.reltype \
          LEFT JOIN pg_rewrite r ON r.ev_class = c.oid AND r.rulename = '_RETURN' \
@@ -40,7 +49,7 @@ pub(crate) fn output_columns(row: &dyn Row) -> Result<Vec<(String, SqlType)>, Re
         .collect()
 }
 
-fn pairs(row: &dyn Row, column: &str) -> Result<Vec<(String, String)>, ReadError> {
+pub(crate) fn pairs(row: &dyn Row, column: &str) -> Result<Vec<(String, String)>, ReadError> {
     row.get(column).map_or_else(
         || Ok(Vec::new()),
         |json| serde_json::from_str(json).map_err(|e| wrong(e.to_string())),
@@ -68,6 +77,7 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
         options: words(row, "options")?,
         columns: output_columns(row)?,
         defaults: pairs(row, "defaults")?,
+        says_all: false,
     };
     let name = QName::new(required(row, "nspname")?, required(row, "relname")?);
     add(row, reader, Object::new(View::address(&name), None, Arc::new(view)))
