@@ -19,8 +19,9 @@ use crate::failpoint;
 
 /// How long a piece shall take: who waits for a row of it waits no longer.
 const PIECE: Duration = Duration::from_millis(100);
-/// A piece that takes so long rolls back and is made smaller.
-const LONGEST: Duration = Duration::from_secs(5);
+/// A piece that takes so long rolls back and is made smaller: before the `deadlock_timeout` of whoever
+/// waits for a row of it and has one that it waits for, since he would be the victim.
+const LONGEST: Duration = Duration::from_millis(900);
 /// The blocks of the first piece.
 const FIRST: u64 = 16;
 /// The most blocks of a piece.
@@ -54,11 +55,19 @@ impl Applying<'_> {
                 Some("clock_timestamp()"),
             );
             self.small(vec![self.unchanged(), running]).await?;
-            for _ in 0..REWRITES {
+            let mut rewrites = 0;
+            loop {
                 let file = self.file(pieces).await?;
                 self.all_pieces(number, step, &file).await?;
                 if self.file(pieces).await?.name == file.name {
                     break;
+                }
+                rewrites += 1;
+                if rewrites > REWRITES {
+                    return Err(Cause::Rewritten {
+                        relation: pieces.relation.clone(),
+                        times: rewrites,
+                    });
                 }
             }
             let done = self.job.journal.step_is(self.run, step.number, "done", None);
