@@ -115,7 +115,11 @@ async fn disturbed_everywhere(blow: Blow, cases: &[Case], way: Way) {
     for major in majors() {
         for &case in cases {
             let expected = Arc::new(undisturbed(major, case, way).await);
-            let boundaries = expected.recorded.boundaries();
+            let mut boundaries = expected.recorded.boundaries();
+            if way == Way::Online {
+                // There are many; before a query it is as after the one before it.
+                boundaries.retain(|(_, when)| !matches!(when, When::Before));
+            }
             assert!(boundaries.len() > 10, "{boundaries:?}");
             let at = |boundary| disturbed(major, case, way, blow, boundary, Arc::clone(&expected));
             common::all(boundaries.into_iter().map(at)).await;
