@@ -340,11 +340,10 @@ impl Server {
 
     /// Makes an empty database, unless one of that name is there.
     pub async fn create_database(&self, database: &str) -> Result<(), Error> {
-        self.make(
-            &format!("CREATE DATABASE {} TEMPLATE template0", quote(database)),
-            &["42P04", "23505"],
-        )
-        .await
+        // From 15 on the default writes each block to the log, which takes more than twice as long.
+        let how = if self.major() >= 15 { " STRATEGY FILE_COPY" } else { "" };
+        let sql = format!("CREATE DATABASE {} TEMPLATE template0{how}", quote(database));
+        self.make(&sql, &["42P04", "23505"]).await
     }
 
     /// Drops a database, whoever is connected to it.
