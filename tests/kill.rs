@@ -5,12 +5,12 @@
 
 mod common;
 
-use std::process::Stdio;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use common::proxy::{self, Proxy, Trap, When};
-use common::{Case, DONE, JOURNAL, Ran, dump, execute, on, program, rows, scalar};
+use common::blow::{Blow, Recorded, disturb};
+use common::proxy::When;
+use common::{Case, DONE, JOURNAL, Ran, dump, execute, on, rows, scalar};
 use reconcile_testkit::{Database, majors};
 
 const CASES: &[Case] = &[
@@ -18,15 +18,6 @@ const CASES: &[Case] = &[
     Case { name: "messages/check_name_taken" },
     Case { name: "messages/production" },
 ];
-
-/// What is done to the program.
-#[derive(Debug, Clone, Copy)]
-enum Blow {
-    /// SIGKILL.
-    Kill,
-    /// Its connection ends.
-    Cut,
-}
 
 /// How a column's type is changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,78 +47,25 @@ impl Way {
 /// What an undisturbed apply leads to.
 #[derive(Debug)]
 struct Undisturbed {
+    /// The state in which each apply begins, to copy.
+    untouched: Database,
     before: String,
     after: String,
     columns: rows::Columns,
     rows: rows::Rows,
-    /// The queries, from the first that is more than a question.
-    first: usize,
-    queries: Vec<String>,
+    recorded: Recorded,
 }
 
 async fn undisturbed(major: u32, case: Case, way: Way) -> Undisturbed {
-    let database = case.database(major).await;
+    let untouched = case.database(major).await;
+    let database = untouched.copy().await;
     let columns = rows::columns(&database).await;
     let before = dump::definitions(&database).await;
-    let proxy = Proxy::start(&database).await;
-    on(proxy.url(), &way.apply(&case.model())).await.expect(DONE);
-    let queries = proxy.queries();
+    let recorded = Recorded::of(&database, &way.apply(&case.model())).await;
     way.end(&database.url()).await;
-    let first = queries.iter().position(|query| query.contains("pg_try_advisory_lock"));
     let after = dump::definitions(&database).await;
     let rows = rows::rows(&database, &columns).await;
-    let first = first.expect("apply takes the lease") + 1;
-    Undisturbed { before, after, columns, rows, first, queries }
-}
-
-impl Undisturbed {
-    /// Whether a query does steps.
-    fn has_steps(&self, number: usize) -> bool {
-        self.queries.get(number - 1).is_some_and(|query| proxy::steps(query) > 0)
-    }
-
-    /// Every boundary: before and after each query that writes, and after each step within one.
-    fn boundaries(&self) -> Vec<(usize, When)> {
-        let mut boundaries = Vec::new();
-        for (index, query) in self.queries.iter().enumerate() {
-            let number = index + 1;
-            if number < self.first || !query.contains("COMMIT") || query.contains("READ ONLY") {
-                continue;
-            }
-            boundaries.extend([(number, When::Before), (number, When::After)]);
-            let steps = proxy::steps(query);
-            // Of many steps some: all are alike to the server, which rolls back.
-            let every = steps.div_ceil(6).max(1);
-            boundaries.extend((1..=steps).step_by(every).map(|step| (number, When::Within(step))));
-        }
-        boundaries
-    }
-}
-
-/// Starts an apply and disturbs it at a boundary.
-async fn disturb(
-    database: &Database,
-    words: &[&str],
-    boundary: (usize, When),
-    blow: Blow,
-) -> Option<i32> {
-    let proxy = Proxy::start(database).await;
-    let mut command = program(&[&["--live", proxy.url()], words].concat());
-    command.stdout(Stdio::null()).stderr(Stdio::null());
-    let child = Arc::new(Mutex::new(command.spawn().expect("the program starts")));
-    let victim = Arc::clone(&child);
-    let (query, when) = boundary;
-    let act = move || match blow {
-        Blow::Kill => victim.lock().unwrap().start_kill().expect("it runs"),
-        Blow::Cut => {}
-    };
-    proxy.set(Trap { query, when, act: Box::new(act) });
-    loop {
-        if let Some(status) = child.lock().unwrap().try_wait().expect("it is our child") {
-            return status.code();
-        }
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    Undisturbed { untouched, before, after, columns, rows, recorded }
 }
 
 /// The second apply finishes the work; nothing tells that there was a first.
@@ -177,7 +115,11 @@ async fn disturbed_everywhere(blow: Blow, cases: &[Case], way: Way) {
     for major in majors() {
         for &case in cases {
             let expected = Arc::new(undisturbed(major, case, way).await);
-            let boundaries = expected.boundaries();
+            let mut boundaries = expected.recorded.boundaries();
+            if way == Way::Online {
+                // There are many; before a query it is as after the one before it.
+                boundaries.retain(|(_, when)| !matches!(when, When::Before));
+            }
             assert!(boundaries.len() > 10, "{boundaries:?}");
             let at = |boundary| disturbed(major, case, way, blow, boundary, Arc::clone(&expected));
             common::all(boundaries.into_iter().map(at)).await;
@@ -194,14 +136,17 @@ async fn disturbed(
     expected: Arc<Undisturbed>,
 ) {
     let what = format!("{} on {major}, {blow:?} at {boundary:?}", case.name);
-    let database = case.database(major).await;
+    let database = expected.untouched.copy().await;
     let status = disturb(&database, &way.apply(&case.model()), boundary, blow).await;
     match blow {
         Blow::Kill => assert_eq!(status, None, "{what}: it was not killed"),
         Blow::Cut => assert!(matches!(status, Some(0 | 1 | 3 | 4)), "{what}: {status:?}"),
     }
     finishes(&database, case, way, &expected, &what).await;
-    if way == Way::Direct && matches!(boundary.1, When::After) && expected.has_steps(boundary.0) {
+    if way == Way::Direct
+        && matches!(boundary.1, When::After)
+        && expected.recorded.has_steps(boundary.0)
+    {
         goes_back(&database, &expected, &what).await;
     }
 }
@@ -243,7 +188,7 @@ async fn its_backend_is_terminated_half_way() {
     for major in majors() {
         let case = CASES[0];
         let expected = undisturbed(major, case, Way::Direct).await;
-        let database = case.database(major).await;
+        let database = expected.untouched.copy().await;
         // The second transaction needs this relation, the first does not: it is done by then.
         let mut holder = database.connect().await;
         let mut watcher = database.connect().await;

@@ -16,9 +16,7 @@ const COLUMNS: u32 = 400;
 
 /// Both ways under each other, over the same time.
 pub(crate) fn draw(direct: &Way, online: &Way) -> String {
-    let last =
-        |way: &Way| way.seen.done.iter().map(|(at, took)| *at + *took).max().unwrap_or_default();
-    let until = last(direct).max(last(online)).as_secs_f64().max(1.0);
+    let until = direct.seen.series.end().max(online.seen.series.end()).as_secs_f64().max(1.0);
     let mut out = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {} {}\" font-family=\"sans-serif\" font-size=\"12\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n",
@@ -44,12 +42,14 @@ fn panel(out: &mut String, top: f64, way: &Way, until: f64, title: &str) {
         "<text x=\"{LEFT}\" y=\"{:.1}\" font-weight=\"bold\">{title}</text>",
         top - 8.0
     );
-    let (from, to) = (x(way.began), x(way.began + way.took));
-    let _ = writeln!(
-        out,
-        "<rect x=\"{from:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{HEIGHT}\" fill=\"#eef3fb\"/>",
-        to - from
-    );
+    for change in [Some(&way.change), way.back.as_ref()].into_iter().flatten() {
+        let (from, to) = (x(change.began), x(change.began + change.took));
+        let _ = writeln!(
+            out,
+            "<rect x=\"{from:.1}\" y=\"{top}\" width=\"{:.1}\" height=\"{HEIGHT}\" fill=\"#eef3fb\"/>",
+            to - from
+        );
+    }
     for (ms, words) in [
         (0.1, "0.1 ms"),
         (1.0, "1 ms"),
@@ -71,7 +71,7 @@ fn panel(out: &mut String, top: f64, way: &Way, until: f64, title: &str) {
     }
     // The longest of each slice of time; a wait is drawn where it began.
     let mut longest = vec![0.0_f64; COLUMNS as usize + 1];
-    for (at, took) in &way.seen.done {
+    for (at, _, took) in way.seen.series.slices() {
         #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
         // a column of the picture
         let column = (at.as_secs_f64() / until * f64::from(COLUMNS)) as usize;

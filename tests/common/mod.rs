@@ -5,6 +5,7 @@
 #![allow(dead_code, clippy::unwrap_used)]
 
 pub(crate) mod application;
+pub(crate) mod blow;
 pub(crate) mod cases;
 pub(crate) mod dump;
 pub(crate) mod generate;

@@ -16,6 +16,8 @@ pub(crate) enum When {
     After,
     /// The server has it up to the end of one of its steps, and then no more: no COMMIT.
     Within(usize),
+    /// The server has all of it but the COMMIT.
+    BeforeCommit,
 }
 
 /// At which query to act, and what to do.
@@ -86,6 +88,7 @@ async fn carry(client: TcpStream, server: UnixStream, seen: Arc<Mutex<Seen>>) {
         let sent = match trap.as_ref().map(|trap| trap.when) {
             Some(When::Before) => Vec::new(),
             Some(When::Within(step)) => beginning(&frame, step),
+            Some(When::BeforeCommit) => without_commit(&frame),
             Some(When::After) | None => frame,
         };
         if to_server.write_all(&sent).await.is_err() || to_server.flush().await.is_err() {
@@ -134,7 +137,15 @@ fn beginning(frame: &[u8], step: usize) -> Vec<u8> {
         left = left.saturating_sub(usize::from(is_note(statement)));
         goes_on
     });
-    let query = statements.collect::<Vec<_>>().join(BETWEEN);
+    query_frame(&statements.collect::<Vec<_>>().join(BETWEEN))
+}
+
+fn without_commit(frame: &[u8]) -> Vec<u8> {
+    let query = text(frame);
+    query_frame(query.strip_suffix("COMMIT").unwrap_or(&query))
+}
+
+fn query_frame(query: &str) -> Vec<u8> {
     let length = i32::try_from(query.len() + 5).expect("a query is short");
     let mut frame = vec![b'Q'];
     frame.extend(length.to_be_bytes());

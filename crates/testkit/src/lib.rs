@@ -7,4 +7,6 @@ mod pg_dump;
 mod server;
 
 pub use pg_dump::{pg_dump, pg_dump_program};
-pub use server::{Database, database, majors, own_server, server, unique_name};
+pub use server::{
+    Database, database, database_on, lasting_server, majors, own_server, server, unique_name,
+};

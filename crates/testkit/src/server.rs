@@ -83,7 +83,11 @@ pub struct Database {
 
 /// Makes an empty database on the shared server of a major version and loads a script into it.
 pub async fn database(major: u32, sql: &str) -> Database {
-    let server = server(major).await;
+    database_on(server(major).await, sql).await
+}
+
+/// Makes an empty database on a server of one test's own and loads a script into it.
+pub async fn database_on(server: &'static Server, sql: &str) -> Database {
     let name = unique_name("test");
     server.create_database(&name).await.unwrap_or_else(|error| panic!("{error}"));
     let database = Database { server, name };
@@ -93,7 +97,34 @@ pub async fn database(major: u32, sql: &str) -> Database {
     database
 }
 
+/// A server of one test's own whose databases are as those of the shared one; it ends with the process.
+pub async fn lasting_server(major: u32, options: Options) -> &'static Server {
+    Box::leak(Box::new(own_server(major, options).await))
+}
+
 impl Database {
+    /// A database of its own with all that this one has, which nobody may be connected to meanwhile.
+    pub async fn copy(&self) -> Database {
+        let name = unique_name("test");
+        let mut connection = connect(self.server, "postgres").await;
+        let sql = format!("CREATE DATABASE {name} TEMPLATE {}", self.name);
+        for pause in 0.. {
+            // A session that has just been closed may still be there for a moment.
+            match sqlx::raw_sql(sqlx::AssertSqlSafe(sql.clone())).execute(&mut connection).await {
+                Ok(_) => break,
+                Err(error) => assert!(pause < 9, "{sql}: {error}"),
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(10 << pause)).await;
+        }
+        Database { server: self.server, name }
+    }
+
+    /// The same database on a server that has taken the place of its own.
+    pub fn moved_to(mut self, server: &'static Server) -> Database {
+        self.server = server;
+        self
+    }
+
     /// Its URL, over the socket as the superuser.
     pub fn url(&self) -> String {
         self.server.url(&self.name)
@@ -116,7 +147,7 @@ impl Database {
 
     /// A new connection to it, as the superuser.
     pub async fn connect(&self) -> PgConnection {
-        self.server.connect(&self.name).await.unwrap_or_else(|error| panic!("{error}"))
+        connect(self.server, &self.name).await
     }
 
     /// Loads a script into it; panics with the place and the server's words if that fails.
@@ -134,6 +165,10 @@ impl Database {
             .await
             .unwrap_or_else(|error| panic!("{error}"))
     }
+}
+
+async fn connect(server: &Server, database: &str) -> PgConnection {
+    server.connect(database).await.unwrap_or_else(|error| panic!("{error}"))
 }
 
 impl Drop for Database {

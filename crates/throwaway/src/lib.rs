@@ -23,4 +23,4 @@ pub use error::{Error, StatementError};
 pub use find::{Installation, Source, Wanted, find, find_here};
 pub use load::{LoadReport, Skipped, load};
 pub use script::dumped_from;
-pub use server::{Options, Server};
+pub use server::{Ending, Options, Server};

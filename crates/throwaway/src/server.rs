@@ -20,8 +20,11 @@ use sqlx::{AssertSqlSafe, ConnectOptions, Connection, Executor};
 use crate::cache::{User, clean_environment, unique};
 use crate::{Error, Installation, data_dir};
 
+mod failing;
 mod place;
 mod standby;
+
+pub use failing::Ending;
 
 use place::{PREFIX, base_dirs, free_port};
 
@@ -34,16 +37,21 @@ const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 /// signalled. The signal is repeated: a shell starts what runs in the background with SIGQUIT
 /// ignored, so one that comes before the server has its own handler is lost. The removal is
 /// repeated too: an initdb that lost its parent goes on for a moment. Our own PATH may name
-/// no folder with `sleep` and `rm`.
+/// no folder with `sleep` and `rm`. A server that ends while there is a file `again` is started again.
 const WATCHDOG: &str = r#"
 dir=$1; shift
 PATH=${PATH:+$PATH:}/usr/bin:/bin
 if read -r _; then
     {
-        "$@" </dev/null >"$dir/log" 2>&1 &
-        echo $! >"$dir/pid"
-        wait $!
-        echo $? >"$dir/exited"
+        while
+            rm -f "$dir/again"
+            "$@" </dev/null >>"$dir/log" 2>&1 &
+            echo $! >"$dir/pid"
+            wait $!
+            status=$?
+            [ -e "$dir/again" ]
+        do :; done
+        echo $status >"$dir/exited"
     } &
     while read -r _; do :; done
     until [ -e "$dir/exited" ]; do
@@ -238,7 +246,7 @@ impl Server {
             None => data_dir::prepare(installation, &data, dir, user)?,
         }
         let hba = options.hba.clone().unwrap_or_else(|| {
-            "local all all trust\nhost all all 127.0.0.1/32 scram-sha-256\n".to_owned()
+            "local all,replication all trust\nhost all all 127.0.0.1/32 scram-sha-256\n".to_owned()
         });
         fs::write(data.join("pg_hba.conf"), hba).map_err(failed())?;
         if let Some(stdin) = &mut server.watchdog.stdin {
@@ -332,11 +340,10 @@ impl Server {
 
     /// Makes an empty database, unless one of that name is there.
     pub async fn create_database(&self, database: &str) -> Result<(), Error> {
-        self.make(
-            &format!("CREATE DATABASE {} TEMPLATE template0", quote(database)),
-            &["42P04", "23505"],
-        )
-        .await
+        // From 15 on the default writes each block to the log, which takes more than twice as long.
+        let how = if self.major() >= 15 { " STRATEGY FILE_COPY" } else { "" };
+        let sql = format!("CREATE DATABASE {} TEMPLATE template0{how}", quote(database));
+        self.make(&sql, &["42P04", "23505"]).await
     }
 
     /// Drops a database, whoever is connected to it.

@@ -66,6 +66,10 @@ pub fn split(live: Catalog) -> (Catalog, Afoot) {
             columns.push(shadow);
         }
     }
+    for shadow in without_column(&live, &ids) {
+        ids.insert(shadow.id.clone());
+        columns.push(shadow);
+    }
     if ids.is_empty() && !live.objects().any(is_bridge) {
         return (live, Afoot::default());
     }
@@ -102,6 +106,25 @@ fn written_with(body: &str) -> Vec<String> {
     let tokens = significant(body);
     let named = tokens.windows(3).filter(|w| w[0].is("new") && w[1].is("."));
     named.filter_map(|w| w[2].ident()).collect()
+}
+
+/// The columns whose second column is gone already, and whose function is not: an end was interrupted.
+fn without_column(live: &Catalog, known: &BTreeSet<String>) -> Vec<Shadow> {
+    let left = |object: &Object| {
+        let id = object.get::<Function>().and_then(|_| id_of(object.address.name()));
+        id.is_some_and(|id| !known.contains(id))
+    };
+    let functions: Vec<&Address> = live.objects().filter(|o| left(o)).map(|o| &o.address).collect();
+    if functions.is_empty() {
+        return Vec::new();
+    }
+    let columns = live.objects().filter(|object| object.get::<Column>().is_some());
+    let shadows = columns.map(|column| Shadow::of(&column.address));
+    let is_left = |shadow: &Shadow| {
+        let namespace = shadow.column.namespace();
+        functions.iter().any(|a| shadow.is_function(a) && a.namespace() == namespace)
+    };
+    shadows.filter(is_left).collect()
 }
 
 /// An object without what it says about our columns: a table's privileges name columns.

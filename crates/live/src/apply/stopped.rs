@@ -3,6 +3,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use reconcile_sql::QName;
+
 use crate::blockers::Blocker;
 use crate::error::{Error, ServerError};
 use crate::journal::JournalError;
@@ -47,7 +49,7 @@ pub struct Leftover {
     /// The number of the step.
     pub step: usize,
     /// The relation.
-    pub relation: reconcile_sql::QName,
+    pub relation: QName,
     /// What is wrong with it, and what to do.
     pub words: String,
 }
@@ -122,6 +124,17 @@ pub enum Cause {
         estimate: Duration,
         /// How often it was tried.
         tries: u32,
+    },
+    /// A table that is worked through in pieces never kept its files for long enough.
+    #[error(
+        "{relation} was given other files {times} times while its rows were carried over (VACUUM FULL or \
+         CLUSTER): go on when nobody does that"
+    )]
+    Rewritten {
+        /// The table.
+        relation: QName,
+        /// How often.
+        times: u32,
     },
     /// A statement failed.
     #[error("step {number} failed: {error}")]

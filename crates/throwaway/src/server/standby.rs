@@ -17,6 +17,23 @@ impl Server {
     /// # Errors
     /// If the files cannot be copied, or the standby does not start.
     pub async fn standby(&self) -> Result<Server, Error> {
+        self.standby_with(Options::default()).await
+    }
+
+    /// Starts a hot standby that goes on receiving what this server writes, as `name`.
+    ///
+    /// # Errors
+    /// If the files cannot be copied, or the standby does not start.
+    pub async fn follower(&self, name: &str) -> Result<Server, Error> {
+        let primary = format!(
+            "host={} port={} user=postgres application_name={name}",
+            self.socket_dir().display(),
+            self.port()
+        );
+        self.standby_with(Options::default().setting("primary_conninfo", &primary)).await
+    }
+
+    async fn standby_with(&self, options: Options) -> Result<Server, Error> {
         let (start, stop) = match self.major() {
             15.. => ("pg_backup_start('standby', true)", "pg_backup_stop(false)"),
             _ => ("pg_start_backup('standby', true, false)", "pg_stop_backup(false, false)"),
@@ -44,7 +61,7 @@ impl Server {
         for name in ["postmaster.pid", "postmaster.opts"] {
             fs::remove_file(to.join(name)).map_err(failed())?;
         }
-        let options = Options { data: Some(to.clone()), ..Options::default() };
+        let options = Options { data: Some(to.clone()), ..options };
         let options = options.setting("max_connections", "300");
         Server::start_with(self.installation(), options).await
     }

@@ -40,8 +40,9 @@ use vacuum::Sweep;
 
 pub use throttle::{Bounds, Pause};
 
-/// A piece that takes so long rolls back and is made smaller.
-const LONGEST: Duration = Duration::from_secs(5);
+/// A piece that takes so long rolls back and is made smaller: before the `deadlock_timeout` of whoever
+/// waits for a row of it and has one that it waits for, since he would be the victim.
+const LONGEST: Duration = Duration::from_millis(900);
 /// In so many rounds are the rows of a range written; a power of two. Twice as many cost more in
 /// pruning than they spare.
 const ROUNDS: u64 = 4;
@@ -106,11 +107,17 @@ impl Applying<'_> {
                 Some("clock_timestamp()"),
             );
             self.small(vec![self.unchanged(), running]).await?;
-            for _ in 0..REWRITES {
+            let mut rewrites = 0;
+            loop {
                 let file = self.file(pieces).await?;
                 self.all_pieces(number, step, pieces, &file).await?;
                 if self.file(pieces).await?.name == file.name {
                     break;
+                }
+                rewrites += 1;
+                if rewrites > REWRITES {
+                    let relation = pieces.relation.clone();
+                    return Err(Cause::Rewritten { relation, times: rewrites });
                 }
             }
             let done = self.job.journal.step_is(self.run, step.number, "done", None);
