@@ -268,6 +268,6 @@ async fn a_script_does_the_same() {
             execute(&mut connection, sql).await;
         }
     }
-    assert!(script.contains("SET reconcile.backfill = '_rc_"), "{script}");
+    assert!(script.contains("SET reconcile.backfill = '-_rc_"), "{script}");
     on(&database.url(), &["plan", "--exit-code", model.to_str().unwrap()]).await.expect(DONE);
 }

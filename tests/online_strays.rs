@@ -12,7 +12,8 @@ const TALK: &str = "CREATE TABLE talk (id int PRIMARY KEY, n int NOT NULL, pad t
 
 const STOP: &str = "CREATE FUNCTION stop() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN \
     IF NEW.id > 4000 THEN RAISE 'no room' USING ERRCODE = '53100'; END IF; RETURN NEW; END$$; \
-    CREATE TRIGGER stop BEFORE UPDATE ON talk FOR EACH ROW EXECUTE FUNCTION stop()";
+    CREATE TRIGGER stop BEFORE UPDATE ON talk FOR EACH ROW EXECUTE FUNCTION stop(); \
+    ALTER TABLE talk ENABLE ALWAYS TRIGGER stop";
 
 const WIDE: &str = "tables: {talk: {columns: {n: {type: bigint, nullable: false}}}}\n";
 const NARROW: &str = "tables: {talk: {columns: {n: {type: integer, nullable: false}}}}\n";

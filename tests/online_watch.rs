@@ -170,7 +170,8 @@ async fn what_a_full_disk_stopped_says_what_to_do() {
         let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN \
             IF NEW.id > 30000 THEN RAISE 'could not extend file: No space left on device' USING ERRCODE = '53100'; \
             END IF; RETURN NEW; END$$; \
-            CREATE TRIGGER full_disk BEFORE UPDATE ON talk FOR EACH ROW EXECUTE FUNCTION full_disk()";
+            CREATE TRIGGER full_disk BEFORE UPDATE ON talk FOR EACH ROW EXECUTE FUNCTION full_disk(); \
+            ALTER TABLE talk ENABLE ALWAYS TRIGGER full_disk";
         let database = database(major, &format!("{WIDE} {full}")).await;
         let url = database.url();
         apply(&url, &model, &["--throttle", "off"])
