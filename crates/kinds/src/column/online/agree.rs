@@ -83,7 +83,7 @@ impl Steps<'_> {
             self.table
         );
         let summary = format!("index what {} will not hold any more: nothing yet", self.live.ty);
-        let build = act(summary, sql).working(Work::Build(self.table.clone()));
+        let build = act(summary, sql).working(Work::Scan(self.table.clone()));
         stages.push(Stage::outside(build));
         stages
     }
