@@ -166,12 +166,14 @@ const MORE: &str = "ALTER TABLE talk ADD CONSTRAINT known CHECK (mood IN ('sad',
 
 /// One that has to be built anew before the way back, since it does more than to compare.
 const COMPUTED: &str = "CREATE INDEX talk_or ON talk ((coalesce(mood, 'ok')));";
+/// The same for rows that are computed.
+const STORED: &str = "CREATE MATERIALIZED VIEW fine AS SELECT id FROM talk WHERE mood = 'ok';";
 
 #[tokio::test]
 async fn what_names_the_type_is_there_again_after_the_way_back() {
     let model = Model::new(TEXT);
     for major in majors() {
-        for (more, built) in [(MORE, false), (COMPUTED, true)] {
+        for (more, built) in [(MORE, false), (COMPUTED, true), (STORED, true)] {
             let database = database(major, &format!("{TALK} {more}")).await;
             let before = dump::definitions(&database).await;
             let url = database.url();

@@ -25,6 +25,7 @@ const BUSY: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy'); \
     IF OLD.id = 20000 THEN PERFORM pg_catalog.pg_advisory_xact_lock_shared(20000); END IF; \
     NEW.touched := OLD.touched + 1; RETURN NEW; END'; \
     CREATE TRIGGER touch BEFORE UPDATE ON busy FOR EACH ROW EXECUTE FUNCTION touch(); \
+    ALTER TABLE busy ENABLE ALWAYS TRIGGER touch; \
     CREATE TABLE other (id int PRIMARY KEY); INSERT INTO other VALUES (1);";
 
 const CALM: &str = "tables:\n  busy:\n    columns:\n      mood: {type: varchar(10), nullable: false, default: \"'ok'\"}\n";

@@ -71,7 +71,7 @@ async fn killed_at(end: End, of: Arc<Busy>, boundary: (usize, When), expected: A
         // Somebody changes his mind, which he can until the trigger is gone.
         let ran = busy.apply(&["--throttle", "off"]).await;
         if ran.status == Some(REFUSED) {
-            drop(ran.says("end that with `reconcile abort` first"));
+            drop(ran.says("end the change with `reconcile abort`"));
             on(&busy.url(), end.words()).await.expect(DONE);
         } else {
             drop(ran.expect(DONE));

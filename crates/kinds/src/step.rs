@@ -247,6 +247,8 @@ pub struct Guard {
     pub complaint: String,
     /// The approval that lifts it, if one does.
     pub lifted_by: Option<&'static str>,
+    /// Whether an index answers it, whatever the planner thinks of how many rows there are.
+    pub by_index: bool,
 }
 
 /// A scalar query whose result must be the same before and after.

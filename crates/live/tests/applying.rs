@@ -267,6 +267,7 @@ async fn guards_and_proofs_end_the_transaction_in_the_words_of_the_plan() {
             sql: "SELECT count(role) FROM public.t".to_owned(),
             complaint: "values in column:public.t.role would be lost".to_owned(),
             lifted_by: Some("--allow-data-loss"),
+            by_index: false,
         }];
         let plan_guarded = plan(vec![batch(vec![
             step(2, "DROP VIEW public.v"),

@@ -114,8 +114,26 @@ impl Online {
             let table = inputs.live.get(column).and_then(|o| o.parent.as_ref());
             goes || table.is_some_and(made_anew)
         };
+        // From the change of names on the trigger names the old type, and its labels where it has any.
+        let named = |shadow: &Shadow| {
+            let second = inputs.afoot.catalog.get(&shadow.address);
+            let needs: Vec<&Address> = second.iter().flat_map(|o| &o.depends_on).collect();
+            inputs.difference.changes.iter().any(|change| match change {
+                Change::Drop(live)
+                | Change::Rename { from: live, .. }
+                | Change::Alter { live, .. } => needs.contains(&live),
+                Change::Create(_) => false,
+            })
+        };
         let reason = "an online change of it is afoot; end it first, with `reconcile contract` or `reconcile abort`";
-        let own = afoot.filter(hit).map(|column| Refusal::new(column, reason));
+        let of_type =
+            inputs.afoot.columns.iter().filter(|(shadow, swapped)| *swapped && named(shadow));
+        let of_type = of_type.map(|(shadow, _)| {
+            let reason = "an online change of it is afoot, and its old type may not change; end it first, with \
+                          `reconcile contract`";
+            Refusal::new(&shadow.column, reason)
+        });
+        let own = afoot.filter(hit).map(|column| Refusal::new(column, reason)).chain(of_type);
         let lost = |column: &Address| {
             let retyped = inputs.difference.retypes.of(column).is_some();
             retyped || hit(&column)

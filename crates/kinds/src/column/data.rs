@@ -189,7 +189,8 @@ fn input_is_valid(
     })
 }
 
-fn enum_labels<'a>(ty: &SqlType, cx: &'a Cx<'_>) -> Option<&'a [String]> {
+/// The labels of an enum type, as they will be.
+pub(super) fn enum_labels<'a>(ty: &SqlType, cx: &Cx<'a>) -> Option<&'a [String]> {
     let address = EnumType::address(&QName::new(ty.namespace.clone()?, ty.name.clone()));
     let found = cx
         .desired

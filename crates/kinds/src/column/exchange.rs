@@ -137,6 +137,7 @@ fn lose(
             sql: format!("SELECT count(({value}).{}) FROM {from}", quote_ident(attribute)),
             complaint: format!("values of {attribute} in {} would be lost", column.address.short()),
             lifted_by: Some("--allow-data-loss"),
+            by_index: false,
         });
     }
 }

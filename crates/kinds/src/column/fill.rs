@@ -95,6 +95,12 @@ impl Fill {
                 self.triggers.join(", ")
             ));
         }
+        if !self.heirs.is_empty() {
+            update.warnings.push(format!(
+                "one statement fills the rows of {} and of its children, and has them until it ends",
+                self.table
+            ));
+        }
         if !self.in_pieces {
             return Stage::transaction(vec![update.working(Work::Scan(self.table.clone()))]);
         }

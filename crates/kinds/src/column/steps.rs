@@ -103,6 +103,7 @@ impl Kind for ColumnKind {
                 sql: format!("SELECT count({name}) FROM {table}"),
                 complaint: format!("values of {} would be lost", address.short()),
                 lifted_by: Some("--allow-data-loss"),
+                by_index: false,
             });
         }
         Ok(vec![Stage::transaction(vec![action])])

@@ -159,8 +159,11 @@ fn dropped(object: &Object, cx: &Cx<'_>) -> Dropped {
     let built = |shadow: &Shadow| {
         // What is wrong with them is said when the column's own steps are made.
         let twins = Doubling::twins(shadow, cx).unwrap_or_default();
-        let actions = twins.into_iter().flat_map(|(_, twin)| twin.prepare);
-        actions.flat_map(|stage| stage.actions).any(|action| match &action.sql {
+        let before = twins.into_iter().flat_map(|(_, twin)| {
+            let stages = twin.prepare.into_iter().chain(twin.late);
+            stages.flat_map(|stage| stage.actions).chain(twin.demand)
+        });
+        before.into_iter().any(|action| match &action.sql {
             Sql::Statement(text) | Sql::Clause { clause: text, .. } => names(text, &name),
         })
     };

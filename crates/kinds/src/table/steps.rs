@@ -100,6 +100,7 @@ impl Kind for TableKind {
             sql: format!("SELECT count(*) FROM {name}"),
             complaint: format!("rows of {name} would be lost"),
             lifted_by: Some("--allow-data-loss"),
+            by_index: false,
         });
         let mut actions = entangled(address, cx);
         actions.extend(referred_partition(address, cx));

@@ -128,6 +128,7 @@ pub(super) fn piece(
         message.push("SET LOCAL session_replication_role = replica");
     }
     message.push(before);
+    message.push(format!("SET LOCAL search_path = {}", search_path(&pieces.relation.namespace)));
     message.current = Some(step);
     message.push(update);
     message.current = None;
@@ -181,6 +182,9 @@ pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
                 continue;
             }
             budget(&mut message, bounded, None);
+            if guard.by_index {
+                message.push("SET LOCAL enable_seqscan = off");
+            }
             message.block(&format!(
                 "DECLARE n bigint; BEGIN EXECUTE {} INTO n; IF n IS DISTINCT FROM 0 THEN RAISE \
                  EXCEPTION USING ERRCODE = '{}', MESSAGE = 'guard', DETAIL = '{} {at} ' || \
@@ -189,6 +193,9 @@ pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
                 ends::GUARD,
                 step.number,
             ));
+            if guard.by_index {
+                message.push("SET LOCAL enable_seqscan = DEFAULT");
+            }
         }
         for (at, proof) in step.proofs.iter().enumerate() {
             budget(&mut message, bounded, None);

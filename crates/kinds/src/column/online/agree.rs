@@ -4,7 +4,7 @@
 //! agree, so no row can be missed. From then on the trigger is all that writes the second one, and an index
 //! of the rows whose values the old type cannot hold tells in a moment whether there is a way back.
 
-use reconcile_sql::{LockLevel, QName, quote_ident};
+use reconcile_sql::{LockLevel, QName, SqlType, quote_ident};
 
 use super::super::alter::Steps;
 use super::Carry;
@@ -52,6 +52,22 @@ impl Steps<'_> {
             .locking(self.table.clone(), LockLevel::AccessExclusive)
     }
 
+    /// The CHECK calls the function that computes a value as the one who writes, who may use it for so long.
+    pub(super) fn lend(&self, shadow: &Shadow, way: &Carry, begins: bool) -> Option<Action> {
+        let signature = &way.helper.as_ref()?.signature;
+        let (summary, sql) = match begins {
+            true => (
+                "let whoever writes use it for the proof",
+                format!("GRANT EXECUTE ON FUNCTION {signature} TO PUBLIC"),
+            ),
+            false => (
+                "let nobody else use it any more",
+                format!("REVOKE EXECUTE ON FUNCTION {signature} FROM PUBLIC"),
+            ),
+        };
+        Some(Action::new(&shadow.address, summary, Sql::Statement(sql)))
+    }
+
     /// An index of the rows whose values the old column will not hold: empty when it is made, and then as
     /// large as the loss.
     pub(super) fn lost(&self, shadow: &Shadow) -> Vec<Stage> {
@@ -60,7 +76,7 @@ impl Steps<'_> {
         let Some(condition) = loss.condition(shadow.address.name(), self.address.name()) else {
             return Vec::new();
         };
-        let address = lost_index(shadow);
+        let address = lost_index(shadow, &self.live.ty);
         let there = self.cx.afoot.definition::<Index>(&address);
         if there.is_some_and(|index| index.valid) {
             return Vec::new();
@@ -89,8 +105,8 @@ impl Steps<'_> {
     }
 }
 
-/// The index of what is lost on the way back.
-pub(super) fn lost_index(shadow: &Shadow) -> reconcile_catalog::Address {
-    let name = shadow.twin(&format!("{}_lost", shadow.column.name()));
+/// The index of the rows whose values a type cannot hold; each of the two has its own.
+pub(super) fn lost_index(shadow: &Shadow, ty: &SqlType) -> reconcile_catalog::Address {
+    let name = shadow.twin(&format!("{}_no_{ty}", shadow.column.name()));
     Index::address(&table_of(&shadow.column), &name)
 }

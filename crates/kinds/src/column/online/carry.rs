@@ -10,6 +10,7 @@ use reconcile_sql::{QName, SqlType, quote_ident, quote_literal, search_path};
 
 use super::super::builtin_casts::{Cast, cast};
 use super::super::casts::{Conversion, at_utc, conversion, depends_on_session, using_of};
+use super::super::data::enum_labels;
 use super::super::{Column, formula};
 use crate::Cx;
 use crate::constraint::table_of;
@@ -43,19 +44,10 @@ pub(super) struct Carry {
     as_text: bool,
     /// The value in a trigger, for the row that is written.
     in_trigger: String,
-    /// What of an error for what somebody writes means that there is no value.
-    failing: Option<Failing>,
+    /// Whether the conversion may fail for what somebody writes.
+    may_fail: bool,
     /// Whether it names something that is not PostgreSQL's own.
     names_its_own: bool,
-}
-
-/// Which errors a conversion may end with.
-#[derive(Clone, Copy)]
-enum Failing {
-    /// Those of a cast.
-    Cast,
-    /// Whatever an expression of the model does.
-    Expression,
 }
 
 /// A function that computes one value.
@@ -93,12 +85,11 @@ impl Carry {
                     columns.iter().map(|c| format!("{row}{}", quote_ident(c))).collect();
                 format!("{}({})", helper.name, values.join(", "))
             };
-            let failing = if using.is_some() { Failing::Expression } else { Failing::Cast };
             return Self {
                 comparable: format!("({})::{to}", call("")),
                 value: call(""),
                 in_trigger: call("NEW."),
-                failing: Some(failing),
+                may_fail: true,
                 names_its_own: true,
                 as_text,
                 helper: Some(helper),
@@ -108,6 +99,8 @@ impl Carry {
         let comparable = match to {
             _ if !to.is_textual() => format!("({value})::{to}"),
             _ if to.name == "char" || to.name == "bpchar" => format!("({name}::text)::bpchar"),
+            // An assignment cuts blanks that are too many, in silence.
+            _ if to.length().is_some() && from.is_textual() => format!("{name}::text::{to}::text"),
             _ => format!("{name}::text"),
         };
         let checked = guarded(&row, from, to, cx);
@@ -118,7 +111,7 @@ impl Carry {
             comparable,
             as_text,
             in_trigger: checked.unwrap_or_else(|| cast(&row)),
-            failing: may_fail.then_some(Failing::Cast),
+            may_fail,
             names_its_own: to.namespace.is_some(),
         }
     }
@@ -147,20 +140,15 @@ impl Carry {
         let second = quote_ident(shadow.address.name());
         let value = &self.in_trigger;
         // What the other type cannot hold has no value there; who needs it to be there is told by the
-        // proof, and by the way back. What is wrong with the transaction or the server is wrong.
-        let handlers = self.failing.map(|failing| match failing {
-            Failing::Cast => {
-                "WHEN data_exception OR check_violation OR not_null_violation".to_owned()
-            }
-            Failing::Expression => "WHEN transaction_rollback OR insufficient_resources OR operator_intervention OR \
-                                    object_not_in_prerequisite_state OR system_error THEN\n    RAISE;\n  WHEN OTHERS"
-                .to_owned(),
-        });
-        let assign = match handlers {
-            Some(handlers) => format!(
-                "  BEGIN\n    NEW.{second} := {value};\n  EXCEPTION {handlers} THEN\n    NEW.{second} := NULL;\n  END;\n"
+        // proof, and by the way back. What is wrong with the transaction or the server is wrong. Input functions
+        // and casts of users raise what they like: 42601 for a tsquery, P0001 for a RAISE.
+        let assign = match self.may_fail {
+            true => format!(
+                "  BEGIN\n    NEW.{second} := {value};\n  EXCEPTION WHEN transaction_rollback OR insufficient_resources OR \
+                 operator_intervention OR object_not_in_prerequisite_state OR system_error THEN\n    RAISE;\n  \
+                 WHEN OTHERS THEN\n    NEW.{second} := NULL;\n  END;\n"
             ),
-            None => format!("  NEW.{second} := {value};\n"),
+            false => format!("  NEW.{second} := {value};\n"),
         };
         let mark = if mark.is_empty() { String::new() } else { format!("  {mark}\n") };
         let body = format!(
@@ -265,12 +253,9 @@ pub(super) fn is_total(from: &SqlType, to: &SqlType, cx: &Cx<'_>) -> bool {
         return conversion(from, to) == Conversion::Catalog;
     }
     if to.is_textual() {
-        let longest = |labels: &[String]| labels.iter().map(|l| l.chars().count()).max();
-        return match (to.length(), labels(from, cx)) {
+        return match (to.length(), longest_label(from, cx)) {
             (None, _) => true,
-            (Some(length), Some(labels)) => {
-                longest(labels).is_none_or(|n| u32::try_from(n).is_ok_and(|n| n <= length))
-            }
+            (Some(length), Some(longest)) => u32::try_from(longest).is_ok_and(|n| n <= length),
             (Some(length), None) => {
                 from.is_textual() && from.length().is_some_and(|from| from <= length)
             }
@@ -283,11 +268,16 @@ pub(super) fn is_total(from: &SqlType, to: &SqlType, cx: &Cx<'_>) -> bool {
     widens && to.modifiers.is_none() && cast(from, to) == Some(Cast::Assignment)
 }
 
-/// The labels of an enum type.
+/// The labels of an enum type, as they will be.
 pub(super) fn labels<'c>(ty: &SqlType, cx: &Cx<'c>) -> Option<&'c [String]> {
-    let namespace = ty.namespace.as_deref()?;
-    let address = EnumType::address(&QName::new(namespace, &ty.name));
-    let found =
-        cx.live.definition::<EnumType>(&address).or_else(|| cx.desired.definition(&address));
-    found.map(|e| e.labels.as_slice())
+    enum_labels(ty, cx)
+}
+
+/// The longest label of an enum type, those included that the plan makes or takes away.
+fn longest_label(ty: &SqlType, cx: &Cx<'_>) -> Option<usize> {
+    let address = EnumType::address(&QName::new(ty.namespace.as_deref()?, &ty.name));
+    let both = [cx.live, cx.desired].map(|catalog| catalog.definition::<EnumType>(&address));
+    let both: Vec<&EnumType> = both.into_iter().flatten().collect();
+    let labels = both.iter().flat_map(|ty| &ty.labels).map(|label| label.chars().count());
+    (!both.is_empty()).then(|| labels.max().unwrap_or(0))
 }

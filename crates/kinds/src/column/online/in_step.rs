@@ -12,7 +12,7 @@ use super::super::data;
 use super::super::not_null::Nulls;
 use super::agree::lost_index;
 use super::loss::Loss;
-use super::{Carry, Column, SWAPPED, around};
+use super::{Carry, Column, SWAPPED, around, proof_of_nulls};
 use crate::Cx;
 use crate::constraint::{Constraint, Rule, table_of};
 use crate::function::Function;
@@ -37,20 +37,23 @@ pub(crate) fn in_step(shadow: &Shadow, cx: &Cx<'_>) -> Option<InStep> {
     let live = cx.live.get(&shadow.column)?;
     let (desired, live) = (wanted(live, cx), live.get::<Column>()?);
     let desired = desired.get::<Column>()?;
-    // A primary key and an identity need a NOT NULL that is proven.
+    // A primary key, an identity and a replica identity need a NOT NULL that is proven.
     let proven = live.identity.is_some() || is_key(shadow, cx);
-    if !swapped || proven || trigger.enabled != Enabled::Always || second.ty != desired.ty {
-        return None;
-    }
     // What an expression of the model does nobody can tell.
-    if desired.using.is_some() {
+    let computed = cx.afoot.objects().any(|o| shadow.is_helper(&o.address));
+    if computed
+        || !swapped
+        || proven
+        || trigger.enabled != Enabled::Always
+        || second.ty != desired.ty
+    {
         return None;
     }
     match Loss::between(&live.ty, &desired.ty, cx) {
         Loss::Never => Some(InStep { lost: None }),
         Loss::Unknown => None,
         loss @ (Loss::Null | Loss::Rounded) => {
-            let index = cx.afoot.definition::<Index>(&lost_index(shadow))?;
+            let index = cx.afoot.definition::<Index>(&lost_index(shadow, &desired.ty))?;
             let lost = loss.condition(shadow.column.name(), shadow.address.name());
             index.valid.then_some(InStep { lost })
         }
@@ -59,8 +62,10 @@ pub(crate) fn in_step(shadow: &Shadow, cx: &Cx<'_>) -> Option<InStep> {
 
 fn is_key(shadow: &Shadow, cx: &Cx<'_>) -> bool {
     cx.live.dependents(&shadow.column).any(|o| {
+        let primary = |c: &Constraint| matches!(c.rule, Rule::PrimaryKey { .. });
         o.parent.as_ref() == Some(&table_of(&shadow.column))
-            && o.get::<Constraint>().is_some_and(|c| matches!(c.rule, Rule::PrimaryKey { .. }))
+            && (o.get::<Constraint>().is_some_and(primary)
+                || o.get::<Index>().is_some_and(|index| index.replica_identity))
     })
 }
 
@@ -87,6 +92,7 @@ impl Steps<'_> {
                 sql: format!("SELECT count(*) FROM {} WHERE {condition}", self.table),
                 complaint: preflight.complaint.clone(),
                 lifted_by: None,
+                by_index: true,
             });
             first.preflights.push(preflight);
         }
@@ -116,7 +122,7 @@ pub fn finish(shadow: &Shadow, cx: &Cx<'_>) -> Vec<Stage> {
     if in_step(shadow, cx).is_none() {
         return Vec::new();
     }
-    let proof = shadow.twin(&format!("{}_proof", shadow.column.name()));
+    let proof = proof_of_nulls(shadow, &desired.ty);
     let nulls = Nulls::of(&shadow.column, cx).filled().proven_by(proof).forbidding(desired);
     [nulls.prove.into_iter().collect(), nulls.settle].into_iter().map(Stage::transaction).collect()
 }

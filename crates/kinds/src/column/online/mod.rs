@@ -16,7 +16,7 @@ mod swap;
 mod triggers;
 
 use reconcile_catalog::Object;
-use reconcile_sql::{LockLevel, QName, quote_ident, quote_literal};
+use reconcile_sql::{LockLevel, QName, SqlType, quote_ident, quote_literal};
 
 use super::alter::Steps;
 use super::declare::{settings, without_values};
@@ -25,6 +25,7 @@ use super::{Column, NotNull};
 use crate::constraint::table_of;
 use crate::function::Function;
 use crate::online::{Doubling, Shadow, Twin};
+use crate::owner::Owner;
 use crate::step::{Action, Pieces, Refusal, Sql, Stage};
 use crate::trigger::{Enabled, Trigger};
 
@@ -50,7 +51,8 @@ impl Steps<'_> {
         }
         if there.is_some() && !self.cx.afoot.contains(&shadow.trigger_address()) {
             return Err(self.refuse(
-                "an online change of it was given up half way; end that with `reconcile abort` first",
+                "the trigger of an online change of it is gone, and its second column has missed writes; end the change \
+                 with `reconcile abort`, or with `reconcile contract` once the columns have changed names",
             ));
         }
         let trigger = self.cx.afoot.definition::<Trigger>(&shadow.trigger_address());
@@ -84,6 +86,7 @@ impl Steps<'_> {
         stages.extend(twins.iter_mut().flat_map(|twin| std::mem::take(&mut twin.late)));
         let (mut before, after) = around(twins);
         before.push(self.drop_proof(shadow));
+        before.extend(self.lend(shadow, &forth, false));
         stages.push(self.swap(shadow, &back, before, after));
         Ok(stages)
     }
@@ -105,6 +108,9 @@ impl Steps<'_> {
         for twin in twins {
             demand.append(&mut twin.demand);
             prove.append(&mut twin.prove);
+        }
+        if agree.is_some() {
+            demand.splice(0..0, self.lend(shadow, forth, true));
         }
         demand.extend(agree);
         prove.extend(agreed);
@@ -181,6 +187,7 @@ impl Steps<'_> {
         let body = forth.function(&function, shadow, "");
         let summary = format!("make the function that keeps {} in step", shadow.address.name());
         actions.push(Action::new(&shadow.address, summary, Sql::Statement(body)));
+        let kept = self.keep(shadow, &format!("{function}()"));
         let trigger = quote_ident(&shadow.trigger());
         let summary = format!("let every write of {} write it too", self.table.name);
         actions.push(self.act(
@@ -200,18 +207,40 @@ impl Steps<'_> {
         for action in actions.iter_mut().rev().take(2) {
             action.address = address.clone();
         }
+        // Whoever makes a trigger needs the right to use its function.
+        actions.extend(kept);
         actions
     }
 
-    /// The function that computes a value, for everybody who writes the table: the proof is a CHECK, which
-    /// calls it as the one who writes.
+    /// The function that computes a value, which nobody calls but the trigger, and for a while the proof.
     fn helper(&self, shadow: &Shadow, way: &Carry) -> Vec<Action> {
         let Some(Helper { name, signature, sql }) = &way.helper else { return Vec::new() };
         let summary = format!("make the function {} that computes a value", name.name);
         let make = Action::new(&shadow.address, summary, Sql::Statement(sql.clone()));
-        let summary = format!("let whoever writes {} call it", self.table.name);
-        let grant = format!("GRANT EXECUTE ON FUNCTION {signature} TO PUBLIC");
-        vec![make, Action::new(&shadow.address, summary, Sql::Statement(grant))]
+        [make].into_iter().chain(self.keep(shadow, signature)).collect()
+    }
+
+    /// Nobody else may use a function of ours, which acts with the rights of its owner; nor has whoever owns the
+    /// table more rights by it than he has. Firing a trigger takes no right on its function.
+    fn keep(&self, shadow: &Shadow, signature: &str) -> Vec<Action> {
+        let others = self.cx.facts.default_grantees.iter();
+        let others =
+            others.filter(|role| *role != "public" && **role != self.cx.facts.current_role);
+        let from: Vec<String> = others.map(|role| quote_ident(role)).collect();
+        let from = [&["PUBLIC".to_owned()][..], &from].concat().join(", ");
+        let act = |summary: &str, sql: String| {
+            Action::new(&shadow.address, summary.to_owned(), Sql::Statement(sql))
+        };
+        let revoke = format!("REVOKE ALL ON FUNCTION {signature} FROM {from}");
+        let mut actions = vec![act("let nobody else use it", revoke)];
+        let owner = Owner::address(&table_of(self.address));
+        let owner = self.cx.live.definition::<Owner>(&owner).map(|owner| &owner.role);
+        let other = owner.filter(|role| **role != self.cx.facts.current_role);
+        if let Some(role) = other.filter(|_| self.cx.facts.may_be_replica) {
+            let give = format!("ALTER FUNCTION {signature} OWNER TO {}", quote_ident(role));
+            actions.push(act("give it to whoever has the table", give));
+        }
+        actions
     }
 
     /// From 18 on a NOT NULL that is not proven yet is there as well.
@@ -224,7 +253,7 @@ impl Steps<'_> {
         if second.nullable {
             return Forbidding::default();
         }
-        let proof = shadow.twin(&format!("{}_proof", self.address.name()));
+        let proof = proof_of_nulls(shadow, &self.desired.ty);
         let nulls = Nulls::of(&shadow.address, self.cx).filled().proven_by(proof);
         let Some(there) = there.filter(|there| !there.nullable) else {
             return nulls.forbidding(second);
@@ -233,6 +262,11 @@ impl Steps<'_> {
         let prove = unproven.map(|not_null| nulls.validate(&not_null.name.value));
         Forbidding { prove, ..Forbidding::default() }
     }
+}
+
+/// The name of the CHECK that a column of a type has no nulls: each of the two columns has its own.
+fn proof_of_nulls(shadow: &Shadow, ty: &SqlType) -> String {
+    shadow.twin(&format!("{}_full_{ty}", shadow.column.name()))
 }
 
 /// What twins take before and after the columns change names. Who refers to a key goes before it and

@@ -8,8 +8,8 @@ use reconcile_sql::{LockLevel, QName, quote_ident, quote_literal};
 use super::super::alter::Steps;
 use super::super::declare::{counting, identity_clause};
 use super::super::{NotNull, Tuned};
-use super::Carry;
-use crate::constraint::table_of;
+use super::{Carry, proof_of_nulls};
+use crate::constraint::{Constraint, table_of};
 use crate::online::Shadow;
 use crate::step::{Action, Sql, Stage};
 
@@ -53,6 +53,7 @@ impl Steps<'_> {
         if self.live.default.is_some() {
             release.push("DROP DEFAULT");
         }
+        actions.extend(self.left_proof(shadow));
         for clause in release {
             let sql = Sql::alter_table(&self.table, format!("ALTER COLUMN {second} {clause}"));
             let summary = format!("let nobody have to write {}", shadow.address.name());
@@ -72,6 +73,19 @@ impl Steps<'_> {
         actions.push(Action::new(self.address, summary, Sql::Statement(body)));
         actions.extend(after);
         Stage::with(&table_of(self.address), actions)
+    }
+
+    /// A proof that was begun for the column which is the second one from now on, and never came to its end:
+    /// it would demand values that its type cannot hold.
+    fn left_proof(&self, shadow: &Shadow) -> Option<Action> {
+        let name = proof_of_nulls(shadow, &self.live.ty);
+        let left = Constraint::address(&table_of(self.address), &name);
+        self.cx.afoot.contains(&left).then(|| {
+            let clause = format!("DROP CONSTRAINT {}", quote_ident(&name));
+            let summary = "drop a proof that an earlier change left".to_owned();
+            Action::new(self.address, summary, Sql::alter_table(&self.table, clause))
+                .locking(self.table.clone(), LockLevel::AccessExclusive)
+        })
     }
 
     /// The new identity goes on where the old one stands, and takes the name of its sequence.
@@ -128,8 +142,8 @@ impl Steps<'_> {
             return None;
         }
         let usual = NotNull::usual(self.address);
-        let wanted =
-            self.desired.not_null.as_ref().or(self.live.not_null.as_ref()).unwrap_or(&usual);
+        let stated = self.desired.not_null.as_ref().filter(|not_null| !not_null.name.silent);
+        let wanted = stated.or(self.live.not_null.as_ref()).unwrap_or(&usual);
         let from = quote_ident(&shadow.twin(&NotNull::usual_name(self.address)));
         let to = quote_ident(&wanted.name.value);
         let sql = format!("ALTER TABLE {} RENAME CONSTRAINT {from} TO {to}", self.table);

@@ -24,8 +24,10 @@ impl Occasion {
     /// Of the statement that makes the trigger.
     pub(super) fn of(trigger: &Trigger) -> Self {
         let tokens = significant(&trigger.definition);
-        let head: Vec<String> =
-            tokens.iter().take_while(|t| !t.is("on")).filter_map(Token::ident).collect();
+        // Its name may be a word like these.
+        let named = tokens.iter().position(|t| t.is("trigger")).map_or(0, |at| at + 2);
+        let head = tokens.iter().skip(named).take_while(|t| !t.is("on"));
+        let head: Vec<String> = head.filter_map(Token::ident).collect();
         let any_update = head.windows(2).any(|w| w[0] == "update" && w[1] != "of")
             || head.last().is_some_and(|w| w == "update");
         let each = |t: &[Token<'_>]| t[0].is("for") && t[1].is("each") && t[2].is("statement");
@@ -98,6 +100,8 @@ mod tests {
         );
         let some = format!("CREATE TRIGGER a AFTER INSERT OR UPDATE OF x, y {on} ROW {call}");
         assert_eq!(of(&some), (false, false, false));
+        let named = format!("CREATE CONSTRAINT TRIGGER before AFTER UPDATE {on} ROW {call}");
+        assert_eq!(of(&named), (false, true, false));
         let all =
             format!("CREATE TRIGGER a BEFORE INSERT OR UPDATE OR DELETE {on} STATEMENT {call}");
         assert_eq!(of(&all), (true, true, true));

@@ -11,7 +11,7 @@ use super::index_of;
 use crate::Cx;
 use crate::column::online::Loss;
 use crate::online::{Doubling, Twin};
-use crate::step::Refusal;
+use crate::step::{Refusal, Stage};
 use crate::table::relation;
 
 /// The twin. One that an interrupted build left is dropped first, and so is one that is another by now.
@@ -22,14 +22,17 @@ pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Res
     let index = Index { clustered: false, replica_identity: false, ..index_of(&double)?.clone() };
     let mut twin = Twin::default();
     let there = cx.afoot.definition::<Index>(address);
-    if there.is_none_or(|there| !there.valid) {
+    let on = relation(address);
+    let making = Making { address, index: &index, name: address.name(), on };
+    if there.is_some_and(|there| there.valid && serves(there, &index)) {
+        // A kill may have come before them.
+        twin.prepare.push(Stage::transaction(making.targets()));
+    } else {
         if there.is_some() {
             let summary =
                 format!("drop the unfinished index {} of an earlier attempt", address.name());
             twin.prepare.push(drop_beside(address, &qualified(address), summary));
         }
-        let on = relation(address);
-        let making = Making { address, index: &index, name: address.name(), on };
         let mut stages = making.stages(Manner::Beside);
         // What is asked before anything starts cannot be about a column that is not there yet; that the old
         // values are unique the old index says.
@@ -51,6 +54,17 @@ pub(super) fn twin(object: &Object, doubling: &Doubling<'_>, cx: &Cx<'_>) -> Res
     Ok(twin)
 }
 
+/// Whether an index that is there is the one that is wanted, as far as it can be told from both without asking
+/// the server how it spells expressions.
+fn serves(there: &Index, wanted: &Index) -> bool {
+    there.method == wanted.method
+        && there.unique == wanted.unique
+        && there.nulls_not_distinct == wanted.nulls_not_distinct
+        && there.keys.len() == wanted.keys.len()
+        && there.include == wanted.include
+        && there.predicate.is_some() == wanted.predicate.is_some()
+}
+
 /// Whether an index can stay on the old column, for the way back: a value that comes back may be none, or
 /// rounded where that is how the types are. It may neither collide with another one nor fail in an expression.
 fn stays(index: &Index, loss: Loss) -> bool {
@@ -58,8 +72,10 @@ fn stays(index: &Index, loss: Loss) -> bool {
         KeyPart::Column(_) => None,
         KeyPart::Expression(text) => Some(text),
     });
+    // One that logical replication goes by needs a column that is never null.
+    let free = !index.replica_identity;
     let apart = !index.unique || (loss.is_exact() && !index.nulls_not_distinct);
-    apart && expressions.chain(&index.predicate).all(|text| never_fails(text))
+    free && apart && expressions.chain(&index.predicate).all(|text| never_fails(text))
 }
 
 /// Whether an expression has a value whatever the columns have: it compares, and does nothing else. What

@@ -87,6 +87,7 @@ impl Refilling {
                 sql: format!("SELECT count({quoted}) FROM {name}"),
                 complaint: format!("values of {} would be lost", column.short()),
                 lifted_by: Some("--allow-data-loss"),
+                by_index: false,
             });
         }
         for table in &self.shed {
@@ -96,6 +97,7 @@ impl Refilling {
                 sql: format!("SELECT count(*) FROM {name}"),
                 complaint: format!("rows of {name} would be lost"),
                 lifted_by: Some("--allow-data-loss"),
+                by_index: false,
             });
         }
         if !losses.is_empty() {
