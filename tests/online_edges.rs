@@ -65,7 +65,9 @@ async fn nobody_acts_with_our_rights_by_the_function_of_the_trigger() {
         );
         assert_eq!(place.ask(&may).await, "false", "{major}");
         place
-            .run(&format!("SET ROLE {writer}; INSERT INTO talk (id, mood) VALUES (3, 'ok'); RESET ROLE"))
+            .run(&format!(
+                "SET ROLE {writer}; INSERT INTO talk (id, mood) VALUES (3, 'ok'); RESET ROLE"
+            ))
             .await;
         place.contract().await;
 

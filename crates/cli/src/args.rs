@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use reconcile_live::apply::Bounds;
+
 use crate::commands;
 use crate::duration;
 
@@ -190,4 +192,44 @@ pub(crate) struct Approvals {
     /// How long to wait for a lock before backing off
     #[arg(long, value_name = "DURATION", default_value = "200ms", value_parser = duration::parse)]
     pub(crate) lock_timeout: Duration,
+}
+
+/// How much an online change takes for itself, and whom it waits for.
+#[derive(Clone, Debug, Args)]
+pub(crate) struct Pacing {
+    /// Whether an online change leaves half of the time to others
+    ///
+    /// Off is at full speed. It still waits for standbys and replication slots, and for a VACUUM that
+    /// prevents wraparound: what these lose cannot be made good again.
+    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Throttle::On)]
+    throttle: Throttle,
+
+    /// How old the state of a standby or subscriber may be before an online change waits for it
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration::parse)]
+    max_lag: Duration,
+
+    /// How much of the write-ahead log a replication slot may keep before an online change waits
+    #[arg(long, value_name = "SIZE", default_value = "4GB", value_parser = crate::size::parse)]
+    max_retained: u64,
+}
+
+/// Whether work in pieces pauses between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Throttle {
+    /// As long as each of them took
+    On,
+    /// Never
+    Off,
+}
+
+impl Pacing {
+    /// Whether half of the time is left to others.
+    pub(crate) fn throttles(&self) -> bool {
+        self.throttle == Throttle::On
+    }
+
+    /// How far behind others may be.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds { lag: self.max_lag, retained: self.max_retained }
+    }
 }

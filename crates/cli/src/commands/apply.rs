@@ -3,8 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use reconcile_live::apply::Bounds;
+use clap::Args;
 use reconcile_live::backup::backup;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::Derived;
@@ -12,7 +11,7 @@ use reconcile_live::stamp::{Stamp, StampError};
 use reconcile_report::{Needs, PlanFile, Preview, preview, space, step_changes};
 use reconcile_sql::{QName, ServerVersion};
 
-use crate::args::{Approvals, Bridge, Global, ModelPaths, Rehearsal, RehearseWhen};
+use crate::args::{Approvals, Bridge, Global, ModelPaths, Pacing, Rehearsal, RehearseWhen};
 use crate::commands::online;
 use crate::derive;
 use crate::execute::{self, Change, Doing};
@@ -58,20 +57,8 @@ pub(crate) struct Apply {
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::duration::parse)]
     wait: Duration,
 
-    /// Whether an online change leaves half of the time to others
-    ///
-    /// Off is at full speed. It still waits for standbys and replication slots, and for a VACUUM that
-    /// prevents wraparound: what these lose cannot be made good again.
-    #[arg(long, value_enum, value_name = "WHEN", default_value_t = Throttle::On)]
-    throttle: Throttle,
-
-    /// How old the state of a standby or subscriber may be before an online change waits for it
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = crate::duration::parse)]
-    max_lag: Duration,
-
-    /// How much of the write-ahead log a replication slot may keep before an online change waits
-    #[arg(long, value_name = "SIZE", default_value = "4GB", value_parser = crate::size::parse)]
-    max_retained: u64,
+    #[command(flatten)]
+    pacing: Pacing,
 
     /// End an online change at once: drop the old column, which is the way back
     #[arg(long)]
@@ -85,15 +72,6 @@ pub(crate) struct Apply {
 
     #[command(flatten)]
     approvals: Approvals,
-}
-
-/// Whether work in pieces pauses between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-enum Throttle {
-    /// As long as each of them took
-    On,
-    /// Never
-    Off,
 }
 
 pub(crate) async fn run(
@@ -157,8 +135,8 @@ pub(crate) async fn run(
         doing: Doing::Apply,
         wait: args.wait,
         lifted: Vec::new(),
-        throttle: args.throttle == Throttle::On,
-        bounds: Bounds { lag: args.max_lag, retained: args.max_retained },
+        throttle: args.pacing.throttles(),
+        bounds: args.pacing.bounds(),
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     execute::prove(session, again, &applied, false).await?;

@@ -7,7 +7,6 @@ use clap::Args;
 use reconcile_catalog::{Address, Catalog, Object};
 use reconcile_diff::renames;
 use reconcile_kinds::Formula;
-use reconcile_live::apply::Bounds;
 use reconcile_live::connect::Session;
 use reconcile_live::derive::{DeriveOptions, Derived, derive_from};
 use reconcile_live::introspect::introspect;
@@ -15,7 +14,7 @@ use reconcile_live::journal::{Journal, Run, RunState, Saved};
 use reconcile_live::stamp::Stamp;
 use reconcile_report::{count, preview};
 
-use crate::args::{Approvals, Global};
+use crate::args::{Approvals, Global, Pacing};
 use crate::derive;
 use crate::execute::{self, Change, Doing};
 use crate::exit::Exit;
@@ -48,6 +47,9 @@ pub(crate) struct Rollback {
     /// How long to go on trying where somebody else holds a lock
     #[arg(long, value_name = "DURATION", default_value = "60s", value_parser = crate::duration::parse)]
     wait: Duration,
+
+    #[command(flatten)]
+    pacing: Pacing,
 
     #[command(flatten)]
     approvals: Approvals,
@@ -113,8 +115,8 @@ pub(crate) async fn run(
         doing,
         wait: args.wait,
         lifted,
-        throttle: true,
-        bounds: Bounds::default(),
+        throttle: args.pacing.throttles(),
+        bounds: args.pacing.bounds(),
     };
     let applied = execute::execute(session, change, global, output, interrupt).await?;
     let asked = DeriveOptions { exact: false, ..options.clone() };
