@@ -113,7 +113,10 @@ impl Fill {
         if let Some(text) = &desired.using {
             fill.formulas = formula::formulas(address, desired, desired, cx);
             fill.formulas.retain(|formula| formula.key == formula::USING);
-            fill.remains = formula::preflights(address, "NULL", text, desired, cx);
+            // Of those that were there when it was half done, some have their values.
+            let unfilled = format!("{} IS NULL", quote_ident(address.name()));
+            let among = (!cx.is_new(address)).then_some(unfilled.as_str());
+            fill.remains = formula::preflights(address, ("NULL", among), text, desired, cx);
         }
         fill.nullable = desired.nullable;
         let default = desired.default.as_deref();

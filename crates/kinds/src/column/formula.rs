@@ -134,11 +134,11 @@ fn reads_row(text: &str, table: &str) -> bool {
     })
 }
 
-/// Rows that a conversion has no value for, or one that does not fit; `value` is what is shown of them. The first question is also put to
+/// Rows that a conversion has no value for, or one that does not fit; `value` is what is shown of them, and `among` says which rows are looked at if not all. The first question is also put to
 /// have the server compute the value of every row before anything starts.
 pub(super) fn preflights(
     address: &Address,
-    value: &str,
+    (value, among): (&str, Option<&str>),
     text: &str,
     desired: &Column,
     cx: &Cx<'_>,
@@ -150,6 +150,7 @@ pub(super) fn preflights(
     }
     let ask = |condition: String, complaint: &str| {
         let complaint = format!("{table}.{name} {complaint}");
+        let condition = among.map_or(condition.clone(), |rows| format!("{rows} AND {condition}"));
         data::values_where(&table, value, &condition, complaint)
     };
     let mut out = Vec::new();

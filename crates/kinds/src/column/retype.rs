@@ -112,7 +112,7 @@ impl Steps<'_> {
         match &self.desired.using {
             Some(text) => {
                 let value = quote_ident(self.address.name());
-                formula::preflights(self.address, &value, text, self.desired, self.cx)
+                formula::preflights(self.address, (&value, None), text, self.desired, self.cx)
             }
             None => data::unfit(self.address, from, to, self.cx).into_iter().collect(),
         }
