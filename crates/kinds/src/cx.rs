@@ -31,6 +31,8 @@ pub struct Cx<'a> {
     pub afoot: &'a Catalog,
     /// Patterns of the tables whose subscribers have the second columns of such changes already.
     pub subscribed: &'a [String],
+    /// Whether everything shall be done at once, however long that takes.
+    pub at_once: bool,
 }
 
 impl Cx<'_> {

@@ -84,6 +84,12 @@ pub trait Kind: Sync {
         false
     }
 
+    /// Whether making or changing `object` reads `gone`, which the plan removes and the object as it shall be
+    /// does not need: that goes afterwards.
+    fn reads(&self, _object: &Object, _gone: &Object, _cx: &Cx<'_>) -> bool {
+        false
+    }
+
     /// Whether `user`, which depends on the live object and is changed too, has to be changed first:
     /// a key that lets go of a column, before that may be null.
     fn waits_for_change(&self, _object: &Object, _user: &Object, _cx: &Cx<'_>) -> bool {

@@ -83,6 +83,7 @@ fn plan_with(inputs: &Inputs<'_>, refills: Option<&Refills>) -> Plan {
         online: &none,
         afoot: &inputs.afoot.catalog,
         subscribed: &inputs.approvals.published,
+        at_once: inputs.strategy == Strategy::Direct,
     };
     let mut online = Online::choose(inputs, &bare);
     let shadows = online.shadows.clone();
@@ -478,7 +479,7 @@ impl Planner<'_> {
                             self.graph.order(earlier, id);
                         }
                     }
-                    self.order_behind_what_goes(id, &going);
+                    self.order_by_what_goes(id, &going);
                     if verb == Verb::Alter {
                         self.order_behind_users(id);
                     }
@@ -513,18 +514,21 @@ impl Planner<'_> {
         out
     }
 
-    /// What has to be gone before an object can be made or changed, although neither refers to the other.
-    fn order_behind_what_goes(&mut self, id: NodeId, going: &[NodeId]) {
+    /// What has to be gone before an object can be made or changed, or is read for that and goes afterwards,
+    /// although neither refers to the other.
+    fn order_by_what_goes(&mut self, id: NodeId, going: &[NodeId]) {
         let address = self.graph.nodes[id].address.clone();
         let Some((kind, object)) = kind(address.kind()).zip(self.inputs.desired.get(&address))
         else {
             return;
         };
         for &other in going {
-            if let Some(gone) = self.inputs.live.get(&self.graph.nodes[other].address)
-                && kind.waits_for(object, gone, &self.cx)
-            {
-                self.graph.order(other, id);
+            if let Some(gone) = self.inputs.live.get(&self.graph.nodes[other].address) {
+                if kind.waits_for(object, gone, &self.cx) {
+                    self.graph.order(other, id);
+                } else if kind.reads(object, gone, &self.cx) {
+                    self.graph.order(id, other);
+                }
             }
         }
     }

@@ -59,6 +59,7 @@ fn cx<'a>(
         online: &ONLINE,
         afoot,
         subscribed: &[],
+        at_once: true,
     }
 }
 

@@ -129,6 +129,13 @@ pub struct Step {
     pub pieces: Option<Pieces>,
 }
 
+impl Step {
+    /// The namespace in which its statement looks names up.
+    pub fn home(&self) -> &str {
+        self.addresses.first().map_or("", |address| address.namespace())
+    }
+}
+
 /// Something worth knowing.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Warning {

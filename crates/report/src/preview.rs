@@ -78,7 +78,7 @@ pub fn preview(of: &Preview<'_>, style: Style) -> String {
         page.gap();
         page.prose("", Tone::Strong, &headline(of.plan));
         if let Some(needs) = space(of.plan) {
-            page.prose("", Tone::Warn, &followed(&needs, &of.facts.followers));
+            page.prose("", Tone::Warn, &followed(of.plan, &needs, &of.facts.followers));
         }
     }
     after::after(&mut page, of);
@@ -101,15 +101,14 @@ pub struct Needs {
     pub wal: String,
 }
 
-fn followed(needs: &Needs, followers: &[String]) -> String {
+fn followed(plan: &Plan, needs: &Needs, followers: &[String]) -> String {
     let Needs { disk, wal } = needs;
+    let until = if plan.online.is_empty() { "" } else { " until `reconcile contract`" };
     let by = match followers {
         [] => String::new(),
         followers => format!(", all of which these have to take: {}", followers.join(", ")),
     };
-    format!(
-        "It needs about {disk} more on disk until `reconcile contract`, and writes about {wal} of WAL{by}."
-    )
+    format!("It needs about {disk} more on disk{until}, and writes about {wal} of WAL{by}.")
 }
 
 fn headline(plan: &Plan) -> String {

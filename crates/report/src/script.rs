@@ -76,7 +76,7 @@ fn write_batch(out: &mut String, batch: &Batch) {
     let mut home = None;
     for step in &batch.steps {
         out.push('\n');
-        let namespace = step.addresses.first().map_or("", |address| address.namespace());
+        let namespace = step.home();
         if home != Some(namespace) {
             home = Some(namespace);
             let _ = writeln!(out, "{scope} search_path = {};", search_path(namespace));

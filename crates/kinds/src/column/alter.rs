@@ -6,7 +6,7 @@ use reconcile_sql::{LockLevel, QName, quote_ident};
 use super::declare::changed_settings;
 use super::identity::Counter;
 use super::not_null::Nulls;
-use super::{Column, generated};
+use super::{Column, fill, generated};
 use crate::step::{Action, Refusal, Sql, Stage};
 use crate::table::relation;
 use crate::{Alteration, Cx};
@@ -37,6 +37,13 @@ impl<'a> Steps<'a> {
         if retyped && self.follows_parent() {
             return Ok(Vec::new());
         }
+        let unfilled = fill::is_marked(self.live);
+        if retyped && unfilled {
+            return Err(self.refuse(
+                "it is new, and its rows do not all have their values yet: apply the model with its former type, and \
+                 change that afterwards, or undo it with `reconcile rollback`",
+            ));
+        }
         if let Some(shadow) = self.cx.online.get(&self.change.live.address) {
             return self.online(shadow);
         }
@@ -52,7 +59,10 @@ impl<'a> Steps<'a> {
         let takes_over = identity && counter.has_predecessor();
         if retyped {
             stages.push(self.retype()?);
-        } else if self.differs("default") && !takes_over {
+        } else if self.differs("default")
+            && !takes_over
+            && !(unfilled && fill::is_said(self.desired))
+        {
             stages.push(Stage::transaction(
                 self.set_default(self.desired.default.as_deref(), &self.address.short()),
             ));
@@ -107,7 +117,7 @@ impl<'a> Steps<'a> {
         let nulls = Nulls::of(self.address, self.cx).filled_by(self.live, self.desired);
         if self.differs("nullable") {
             return match self.desired.nullable {
-                true => vec![nulls.allow()],
+                true => nulls.go_on(vec![nulls.allow()]),
                 false => nulls.forbid(self.desired),
             };
         }
@@ -115,7 +125,7 @@ impl<'a> Steps<'a> {
         let words = ["not_null", "no_inherit", "not_null_validated"];
         match both.filter(|_| words.iter().any(|word| self.differs(word))) {
             Some((live, desired)) => nulls.change(live, desired, self.differs("not_null")),
-            None => Vec::new(),
+            None => nulls.go_on(Vec::new()),
         }
     }
 

@@ -1,18 +1,18 @@
 //! Adding a column: in the catalog only where that is possible, and with values for the rows that
 //! are there where it is not.
 
-use reconcile_catalog::Object;
+use reconcile_catalog::{Address, Object};
 use reconcile_sql::{LockLevel, quote_ident};
 
 use super::declare::{declaration, settings, without_values};
+use super::fill::Fill;
 use super::not_null::Nulls;
-use super::{Column, data, generated, inherited};
+use super::{Column, data, formula, generated, inherited};
 use crate::constraint::table_of;
 use crate::grant;
 use crate::inheritance;
 use crate::step::{Action, Refusal, Sql, Stage, Work};
 use crate::table::relation;
-use crate::trigger::Trigger;
 use crate::{Cx, How};
 
 /// Whether ADD COLUMN with this default writes no row: the value is computed once.
@@ -69,13 +69,17 @@ pub(super) fn stages(object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage
     };
     let constant = column.default.as_deref().is_none_or(is_constant);
     let computed = column.identity.is_some() || (column.generated.is_some() && !column.is_virtual);
-    if how == How::Online
-        && !constant
-        && !cx.is_rewritten(&table)
-        && !is_empty(object, cx)
-        && !has_update_triggers(object, cx)
-    {
-        return Ok(filled(object, column, add, after, cx));
+    let plain = column.generated.is_none() && column.identity.is_none();
+    let each_its_own = column.using.is_some() || !constant && !cx.is_rewritten(&table);
+    if how == How::Online && plain && each_its_own && !is_empty(object, cx) {
+        if let Some(reason) = formula::fault(address, column, cx) {
+            return Err(Refusal::new(address, reason));
+        }
+        // No trigger sees that a table is rewritten, but only a default can be given in that way.
+        let fill = Fill::added(address, column, cx);
+        if let Some(fill) = fill.filter(|fill| column.using.is_some() || fill.is_unseen()) {
+            return Ok(filled(address, column, fill, add, cx));
+        }
     }
     let work = if computed || !constant {
         Work::Rewrite(name.clone())
@@ -126,47 +130,23 @@ fn is_empty(object: &Object, cx: &Cx<'_>) -> bool {
     cx.size(&relation(&object.address)).is_some_and(|size| size.bytes == 0)
 }
 
-/// Whether an UPDATE would do more than fill the column.
-fn has_update_triggers(object: &Object, cx: &Cx<'_>) -> bool {
-    let table = table_of(&object.address);
-    cx.live.children(&table).any(|o| o.get::<Trigger>().is_some())
-}
-
-/// A default that is another one for each row: new rows get it first, then those that are there,
-/// without a lock that keeps readers or writers of other rows waiting.
+/// Values that are others for each row: new rows get theirs first, then those that are there, without a
+/// lock that keeps readers or writers of other rows waiting.
 fn filled(
-    object: &Object,
+    address: &Address,
     column: &Column,
+    fill: Fill,
     add: impl Fn(String) -> Action,
-    after: Vec<Action>,
     cx: &Cx<'_>,
 ) -> Vec<Stage> {
-    let address = &object.address;
-    let (name, quoted) = (relation(address), quote_ident(address.name()));
-    let default = column.default.as_deref().unwrap_or("NULL");
-    let short = address.short();
-    let set = Action::new(
-        address,
-        format!("let {short} default to {default}"),
-        Sql::alter_table(&name, format!("ALTER COLUMN {quoted} SET DEFAULT {default}")),
-    )
-    .locking(name.clone(), LockLevel::AccessExclusive);
-    let mut first = vec![add(format!("ADD COLUMN {}", without_values(address, column))), set];
-    first.extend(after);
-    let sql = format!("UPDATE {name} SET {quoted} = DEFAULT WHERE {quoted} IS NULL");
-    let mut fill = Action::new(
-        address,
-        format!("give {short} its default in the rows that are there"),
-        Sql::Statement(sql),
-    )
-    .locking(name.clone(), LockLevel::RowExclusive)
-    .working(Work::Rewrite(name.clone()));
-    fill.warnings.push(format!(
-        "every row of {name} is updated in one transaction: whoever updates one of them meanwhile waits until it is done"
-    ));
-    let mut stages = vec![Stage::transaction(first), Stage::transaction(vec![fill])];
-    if !column.nullable && column.not_null.as_ref().is_none_or(|c| c.validated) {
-        stages.extend(Nulls::of(address, cx).filled().forbid(column));
-    }
-    stages
+    let mut first = vec![
+        add(format!("ADD COLUMN {}", without_values(address, column))),
+        Fill::begin(address, column),
+    ];
+    first.extend(settings(address, &relation(address), column));
+    let rest = match column.nullable {
+        true => fill.around(Vec::new()),
+        false => Nulls::of(address, cx).filling(fill).forbid(column),
+    };
+    [Stage::transaction(first)].into_iter().chain(rest).collect()
 }

@@ -3,20 +3,20 @@
 //! Invariant: an expression is one over the old row. Within it the column's name means the value that
 //! it has before the change, whichever of the two directions the change has.
 
-use reconcile_catalog::Scope;
+use reconcile_catalog::{Address, Object, Scope};
 use reconcile_sql::lex::significant;
 use reconcile_sql::{QName, SqlType, quote_ident};
 
 use super::{Column, data};
 use crate::Cx;
 use crate::constraint::table_of;
+use crate::function::Function;
 use crate::model::columns_in;
 use crate::step::{Formula, Preflight};
 use crate::table::{self, relation};
-use reconcile_catalog::Address;
 
 /// The key of the expression that gives the new value.
-const USING: &str = "using";
+pub(super) const USING: &str = "using";
 /// The key of the expression that gives the old one.
 const BACK: &str = "back";
 
@@ -61,6 +61,21 @@ pub(super) fn inputs(
     columns.iter().filter(|(name, _)| read.contains(&name)).cloned().collect()
 }
 
+/// Whether an expression of the model reads a column of the same table, or calls a function.
+pub(super) fn reads(address: &Address, desired: &Column, other: &Object, cx: &Cx<'_>) -> bool {
+    let Some(text) = desired.using.as_ref().filter(|_| other.address != *address) else {
+        return false;
+    };
+    if other.get::<Column>().is_some() {
+        let read = inputs(address, text, &desired.ty, cx);
+        return other.parent == Some(table_of(address))
+            && read.iter().any(|(name, _)| name == other.address.name());
+    }
+    let name = other.address.name().split('(').next();
+    let mut named = significant(text).into_iter().filter_map(|token| token.ident());
+    other.get::<Function>().is_some() && named.any(|word| Some(word.as_str()) == name)
+}
+
 /// Why a conversion cannot be made as it is written, whatever the way; nothing if it can.
 pub(super) fn fault(address: &Address, desired: &Column, cx: &Cx<'_>) -> Option<String> {
     let texts = [(USING, &desired.using), (BACK, &desired.back)];
@@ -90,6 +105,14 @@ pub(super) fn unfit_online(address: &Address, desired: &Column, cx: &Cx<'_>) -> 
             // Triggers BEFORE see no value in it (`ExecComputeStoredGenerated` comes after them).
             return Some(format!("its `{key}:` reads {}, which is generated", other.short()));
         }
+        let gone = |(name, _): &&(String, SqlType)| cx.fates.gone.contains(&address.renamed(name));
+        if let Some((name, _)) = read.iter().find(gone) {
+            let other = address.renamed(name);
+            return Some(format!(
+                "its `{key}:` reads {}, which the same plan drops; drop it when the change has ended",
+                other.short()
+            ));
+        }
         let table = table_of(address);
         let names = scope(address, &desired.ty, &desired.ty, cx).columns;
         let whole = reads_row(text, table.name()) && names.iter().all(|(n, _)| n != table.name());
@@ -111,10 +134,11 @@ fn reads_row(text: &str, table: &str) -> bool {
     })
 }
 
-/// Rows that a conversion has no value for, or one that does not fit. The first question is also put to
+/// Rows that a conversion has no value for, or one that does not fit; `value` is what is shown of them, and `among` says which rows are looked at if not all. The first question is also put to
 /// have the server compute the value of every row before anything starts.
 pub(super) fn preflights(
     address: &Address,
+    (value, among): (&str, Option<&str>),
     text: &str,
     desired: &Column,
     cx: &Cx<'_>,
@@ -126,7 +150,8 @@ pub(super) fn preflights(
     }
     let ask = |condition: String, complaint: &str| {
         let complaint = format!("{table}.{name} {complaint}");
-        data::values_where(&table, &name, &condition, complaint)
+        let condition = among.map_or(condition.clone(), |rows| format!("{rows} AND {condition}"));
+        data::values_where(&table, value, &condition, complaint)
     };
     let mut out = Vec::new();
     if !desired.nullable {
@@ -148,7 +173,7 @@ pub(super) fn is_known(ty: &SqlType, cx: &Cx<'_>) -> bool {
 }
 
 /// Whether a text may name something that the plan makes.
-fn mentions_new(text: &str, cx: &Cx<'_>) -> bool {
+pub(super) fn mentions_new(text: &str, cx: &Cx<'_>) -> bool {
     let tokens = significant(text);
     let new = |name: &str| {
         cx.desired.in_place().any(|o| {

@@ -16,8 +16,8 @@ pub(super) struct Nulls<'a> {
     address: &'a Address,
     table: QName,
     column: String,
-    /// The rows that are in the way; nothing where the plan fills them itself.
-    preflight: Option<Preflight>,
+    /// The rows that are in the way; none where the plan fills them itself.
+    preflights: Vec<Preflight>,
     /// How rows without a value get one, if the model says so.
     fill: Option<Fill>,
     /// The name of the CHECK that proves it where NOT NULL is no constraint.
@@ -39,20 +39,23 @@ pub(super) struct Forbidding {
 impl<'a> Nulls<'a> {
     pub(super) fn of(address: &'a Address, cx: &'a Cx<'a>) -> Self {
         let table = relation(address);
-        let preflight = Some(data::nulls(&table, address.name()));
+        let preflights = vec![data::nulls(&table, address.name())];
         let proof = fit(&format!("{}_{}", table.name, address.name()), "_rc_not_null");
         let column = quote_ident(address.name());
-        Self { address, column, table, preflight, fill: None, proof, cx }
+        Self { address, column, table, preflights, fill: None, proof, cx }
     }
 
     /// The same for rows that get a value by an expression over them.
     pub(super) fn filled_by(self, live: &Column, desired: &Column) -> Self {
-        let fill = Fill::of(self.address, live, desired, self.cx);
-        let preflight = match &fill {
-            Some(fill) => Some(fill.remains.clone()),
-            None => self.preflight,
-        };
-        Self { preflight, fill, ..self }
+        match Fill::of(self.address, live, desired, self.cx) {
+            Some(fill) => self.filling(fill),
+            None => self,
+        }
+    }
+
+    /// The same for rows that get their values in this way.
+    pub(super) fn filling(self, fill: Fill) -> Self {
+        Self { preflights: Vec::new(), fill: Some(fill), ..self }
     }
 
     /// The same with another name for the proof.
@@ -62,7 +65,7 @@ impl<'a> Nulls<'a> {
 
     /// The same for a column that the plan fills before.
     pub(super) fn filled(self) -> Self {
-        Self { preflight: None, ..self }
+        Self { preflights: Vec::new(), ..self }
     }
 
     fn alter(&self, summary: String, clause: String, level: LockLevel) -> Action {
@@ -79,7 +82,19 @@ impl<'a> Nulls<'a> {
 
     /// Nulls are forbidden, in a way that scans nothing while readers wait.
     pub(super) fn forbid(&self, wanted: &Column) -> Vec<Stage> {
-        self.filling(self.forbid_new(wanted))
+        let stages = self.forbid_new(wanted);
+        match &self.fill {
+            Some(fill) => fill.around(stages),
+            None => stages,
+        }
+    }
+
+    /// The same stages with the filling of a new column, which goes on whatever becomes of nulls.
+    pub(super) fn go_on(&self, stages: Vec<Stage>) -> Vec<Stage> {
+        match self.fill.as_ref().filter(|fill| fill.is_of_new()) {
+            Some(fill) => fill.around(stages),
+            None => stages,
+        }
     }
 
     fn forbid_new(&self, wanted: &Column) -> Vec<Stage> {
@@ -92,7 +107,7 @@ impl<'a> Nulls<'a> {
                 true => self.add(wanted.not_null.as_ref().unwrap_or(&usual), true),
                 false => self.set(),
             };
-            set.preflights.extend(self.preflight.clone());
+            set.preflights.extend(self.preflights.clone());
             return vec![Stage::with(&table, vec![set])];
         }
         let Forbidding { demand, prove, settle } = self.forbidding(wanted);
@@ -130,7 +145,7 @@ impl<'a> Nulls<'a> {
                 format!("ADD CONSTRAINT {proof_sql} CHECK ({} IS NOT NULL) NOT VALID", self.column);
             let summary = format!("check new rows for nulls in {name}");
             let mut add = self.alter(summary, clause, LockLevel::AccessExclusive);
-            add.preflights.extend(self.preflight.clone());
+            add.preflights.extend(self.preflights.clone());
             add
         });
         let prove = there.is_none_or(|c| !c.validated).then(|| self.validate(proof));
@@ -153,7 +168,7 @@ impl<'a> Nulls<'a> {
         let mut demand = self.add(wanted, false);
         let prove = wanted.validated.then(|| self.validate(&wanted.name.value));
         if wanted.validated {
-            demand.preflights.extend(self.preflight.clone());
+            demand.preflights.extend(self.preflights.clone());
         }
         Forbidding { demand: Some(demand), prove, settle: Vec::new() }
     }
@@ -187,7 +202,7 @@ impl<'a> Nulls<'a> {
             // There is no way back from validated but a new constraint.
             actions.extend(self.allow().actions);
             actions.push(self.add(wanted, false));
-            return vec![Stage::transaction(actions)];
+            return self.go_on(vec![Stage::transaction(actions)]);
         }
         let (from, to) = (quote_ident(&live.name.value), quote_ident(&wanted.name.value));
         if renamed {
@@ -207,23 +222,13 @@ impl<'a> Nulls<'a> {
         stages.push(Stage::transaction(actions));
         if !live.validated && wanted.validated {
             let mut validate = self.validate(name);
-            validate.preflights.extend(self.preflight.clone());
+            validate.preflights.extend(self.preflights.clone());
             stages.push(Stage::transaction(vec![validate]));
-            return self.filling(stages);
+            return match &self.fill {
+                Some(fill) => fill.around(stages),
+                None => stages,
+            };
         }
-        stages
-    }
-
-    /// Rows get their values before nulls are forbidden, so that nobody who writes one of them fails for
-    /// it; those that came meanwhile, once there can be no more.
-    fn filling(&self, mut stages: Vec<Stage>) -> Vec<Stage> {
-        let Some(fill) = &self.fill else { return stages };
-        let proves = |stage: &Stage| stage.actions.iter().any(|a| matches!(a.work, Work::Scan(_)));
-        if let Some(at) = stages.iter().position(proves) {
-            stages.insert(at, fill.rest());
-        }
-        stages.insert(0, fill.first());
-        stages.retain(|stage| !stage.actions.is_empty());
-        stages
+        self.go_on(stages)
     }
 }

@@ -110,7 +110,10 @@ impl Steps<'_> {
     pub(super) fn unfit(&self) -> Vec<Preflight> {
         let (from, to) = (&self.live.ty, &self.desired.ty);
         match &self.desired.using {
-            Some(text) => formula::preflights(self.address, text, self.desired, self.cx),
+            Some(text) => {
+                let value = quote_ident(self.address.name());
+                formula::preflights(self.address, (&value, None), text, self.desired, self.cx)
+            }
             None => data::unfit(self.address, from, to, self.cx).into_iter().collect(),
         }
     }

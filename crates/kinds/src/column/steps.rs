@@ -7,7 +7,7 @@ use reconcile_sql::{LockLevel, QName, ServerVersion, quote_ident};
 
 use super::alter::Steps;
 use super::casts::{Conversion, conversion, is_free_at_utc};
-use super::{Column, NAME, generated, inherited, read};
+use super::{Column, NAME, formula, generated, inherited, read};
 use crate::constraint::{Constraint, Rule, table_of};
 use crate::gate::{Gap, GateCx};
 use crate::index::Index;
@@ -184,6 +184,12 @@ impl Kind for ColumnKind {
     fn waits_for(&self, object: &Object, gone: &Object, cx: &Cx<'_>) -> bool {
         let inherits = inheritance::Inheritance::address(&table_of(&object.address));
         gone.address == inherits && !cx.desired.contains(&inherits)
+    }
+
+    /// Values that are converted or filled in come from what is there before.
+    fn reads(&self, object: &Object, gone: &Object, cx: &Cx<'_>) -> bool {
+        let column = object.get::<Column>();
+        column.is_some_and(|column| formula::reads(&object.address, column, gone, cx))
     }
 
     fn waits_for_change(&self, object: &Object, user: &Object, cx: &Cx<'_>) -> bool {

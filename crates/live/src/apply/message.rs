@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use reconcile_kinds::{Pieces, RelationLock};
-use reconcile_plan::Batch;
+use reconcile_plan::{Batch, Step};
 use reconcile_sql::literal::dollar_quote;
 use reconcile_sql::{LockLevel, ServerVersion, quote_literal};
 
@@ -116,7 +116,7 @@ pub(super) fn piece(
     preamble: Option<&str>,
     longest: Duration,
     pieces: &Pieces,
-    (step, before, update, after): (usize, String, String, Vec<String>),
+    (step, before, update, after): (&Step, String, String, Vec<String>),
 ) -> Message {
     let mut message = Message::new();
     begin(&mut message, preamble, Duration::from_millis(200));
@@ -128,10 +128,11 @@ pub(super) fn piece(
         message.push("SET LOCAL session_replication_role = replica");
     }
     message.push(before);
-    message.push(format!("SET LOCAL search_path = {}", search_path(&pieces.relation.namespace)));
-    message.current = Some(step);
+    message.push(format!("SET LOCAL search_path = {}", search_path(step.home())));
+    message.current = Some(step.number);
     message.push(update);
     message.current = None;
+    message.push(format!("SET LOCAL search_path = {}", search_path("")));
     for statement in after {
         message.push(statement);
     }
@@ -210,7 +211,7 @@ pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
     let mut namespace = "";
     for step in &batch.steps {
         message.current = Some(step.number);
-        let home = step.addresses.first().map_or("", |address| address.namespace());
+        let home = step.home();
         if home != namespace {
             namespace = home;
             message.push(format!("SET LOCAL search_path = {}", search_path(home)));

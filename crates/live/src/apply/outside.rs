@@ -97,7 +97,7 @@ impl Applying<'_> {
         step: &Step,
         before: State,
     ) -> Result<(), Cause> {
-        let home = step.addresses.first().map_or("", |address| address.namespace());
+        let home = step.home();
         let mut set =
             vec!["SET lock_timeout = 0".to_owned(), "SET statement_timeout = 0".to_owned()];
         set.extend(SETTINGS.iter().map(|(name, value)| format!("SET {name} = {value}")));

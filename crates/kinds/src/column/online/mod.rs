@@ -13,7 +13,7 @@ mod loss;
 mod reasons;
 mod rows;
 mod swap;
-mod triggers;
+pub(super) mod triggers;
 
 use reconcile_catalog::Object;
 use reconcile_sql::{LockLevel, QName, SqlType, quote_ident, quote_literal};

@@ -41,18 +41,18 @@ impl Occasion {
 
 /// How the rows of a table are carried over.
 #[derive(Default)]
-pub(super) struct Firing<'a> {
+pub(in crate::column) struct Firing<'a> {
     /// As a replica.
-    pub(super) replica: bool,
+    pub(in crate::column) replica: bool,
     /// The triggers that fire for what nobody undoes: after a row, or once a statement.
-    pub(super) beyond: Vec<&'a Object>,
+    pub(in crate::column) beyond: Vec<&'a Object>,
     /// The triggers that fire before a row: what they do to it is undone.
-    pub(super) undone: Vec<&'a Object>,
+    pub(in crate::column) undone: Vec<&'a Object>,
 }
 
 impl<'a> Firing<'a> {
     /// For a table.
-    pub(super) fn of(table: &Address, cx: &Cx<'a>) -> Self {
+    pub(in crate::column) fn of(table: &Address, cx: &Cx<'a>) -> Self {
         let all: Vec<(&Object, &Trigger)> =
             cx.live.children(table).filter_map(|o| Some((o, o.get::<Trigger>()?))).collect();
         let only_replicas = all.iter().any(|(_, trigger)| {

@@ -240,7 +240,7 @@ impl Applying<'_> {
         if looks {
             after.push(WAITING.to_owned());
         }
-        let statements = (step.number, self.lease.check(), update, after);
+        let statements = (step, self.lease.check(), update, after);
         let sql = message::piece(self.session.preamble(), LONGEST, pieces, statements);
         let sent = interrupt::send(self.session, &sql.sql(), &mut self.interrupt).await;
         let server = match sent {
