@@ -178,7 +178,7 @@ async fn what_a_full_disk_stopped_says_what_to_do() {
             .await
             .unwrap()
             .expect(PARTIAL)
-            .says("the server ran out of what step 5 needs")
+            .says("the server ran out of what step 6 needs")
             .says("A disk of the server is full, and what ran was rolled back")
             .says("`reconcile apply` again goes on from here");
         let mut other = database.connect().await;
