@@ -22,6 +22,15 @@ use reconcile_throwaway::Options;
 const BIG: &str = "CREATE TABLE t (id int PRIMARY KEY, a int NOT NULL, b int, pad text); \
     INSERT INTO t SELECT i, i, NULL, repeat('x', 100) FROM generate_series(1, 150000) i; ANALYZE t;";
 
+/// A slot that keeps what is written from now on. Made before the rows, it keeps too much at the first
+/// look: however fast the machine is, there is a pause.
+const FORGOTTEN: &str = "SELECT pg_create_physical_replication_slot('forgotten', true)";
+
+/// Makes the rows take some seconds, as fast as the machine may be.
+const SLOW: &str = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN \
+    IF NEW.id % 100 = 0 THEN PERFORM pg_sleep(0.002); END IF; RETURN NEW; END$$; \
+    CREATE TRIGGER slow BEFORE UPDATE ON t FOR EACH ROW EXECUTE FUNCTION slow()";
+
 const LEFT: &str = "SELECT count(*) FROM t WHERE b IS DISTINCT FROM a";
 
 /// A plan that carries a column over in pieces.
@@ -78,7 +87,10 @@ async fn carry(
     let mut job = job(&plan, &live, mark);
     job.settings.throttle = false;
     change(&mut job);
-    apply(session, &job, told, interrupt).await
+    let result = apply(session, &job, told, interrupt).await;
+    // Whoever still waits for a pause learns that there was none.
+    told.paused = None;
+    result
 }
 
 /// Somebody who hears of the first pause.
@@ -96,8 +108,8 @@ async fn a_slot_that_nobody_reads_is_waited_for_until_it_is_gone() {
     for major in majors() {
         let server = own_server(major, Options::default()).await;
         let mut other = session(&server.url("postgres")).await;
+        other.send(FORGOTTEN).await.unwrap();
         other.send(BIG).await.unwrap();
-        other.send("SELECT pg_create_physical_replication_slot('forgotten', true)").await.unwrap();
         let mut ours = session(&server.url("postgres")).await;
         let (mut told, paused) = told();
         let drop = async {
@@ -132,8 +144,8 @@ async fn a_slot_that_nobody_reads_is_waited_for_until_it_is_gone() {
 async fn a_pause_ends_when_somebody_wants_an_end() {
     let server = own_server(majors()[0], Options::default()).await;
     let mut other = session(&server.url("postgres")).await;
+    other.send(FORGOTTEN).await.unwrap();
     other.send(BIG).await.unwrap();
-    other.send("SELECT pg_create_physical_replication_slot('forgotten', true)").await.unwrap();
     let mut ours = session(&server.url("postgres")).await;
     let (interrupter, interrupt): (Interrupter, _) = Interrupt::new();
     let (mut told, paused) = told();
@@ -161,6 +173,7 @@ async fn a_standby_whose_replay_stands_still_is_waited_for() {
         let server = own_server(major, Options::default().hba(hba)).await;
         let mut other = session(&server.url("postgres")).await;
         other.send(BIG).await.unwrap();
+        other.send(SLOW).await.unwrap();
         let standby = server.standby().await.unwrap();
         let mut follower = session(&standby.url("postgres")).await;
         let primary = format!(
@@ -181,10 +194,8 @@ async fn a_standby_whose_replay_stands_still_is_waited_for() {
             paused.await.unwrap();
             follower.send("SELECT pg_wal_replay_resume()").await.unwrap();
         };
-        // Full speed would be done before the lag is a second: half of the speed is not.
         let never = Interrupt::never();
         let applying = carry(&mut ours, &mut told, &never, |job| {
-            job.settings.throttle = true;
             job.settings.bounds = Bounds { lag: Duration::from_millis(300), retained: 4 << 30 };
         });
         let (result, ()) = tokio::join!(applying, resume);
