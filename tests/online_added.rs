@@ -9,32 +9,18 @@ mod common;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use common::place::Model;
 use common::{DIFFERENT, DONE, ERROR, PARTIAL, REFUSED, dump, execute, on, rows, scalar};
 use reconcile_testkit::{Database, database, majors};
 use sqlx::PgConnection;
 
-/// A model in a file of its own.
-struct Model(tempfile::TempDir);
-
-impl Model {
-    fn new(text: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("model.yaml"), text).unwrap();
-        Self(folder)
-    }
-
-    /// Of the table with these columns beside those that it has.
-    fn with(columns: &str, more: &str) -> Self {
-        Self::new(&format!(
-            "{more}tables:\n  t:\n    columns:\n      id: {{type: integer, nullable: false}}\n      name: text\n      \
-             touched: {{type: integer, nullable: false, default: 0}}\n      pad: {{type: text, default: \"repeat('x', 200)\"}}\n\
-             {columns}    primary_key: [id]\n"
-        ))
-    }
-
-    fn path(&self) -> String {
-        self.0.path().join("model.yaml").to_str().unwrap().to_owned()
-    }
+/// A model of the table with these columns beside those that it has.
+fn with(columns: &str, more: &str) -> Model {
+    Model::new(&format!(
+        "{more}tables:\n  t:\n    columns:\n      id: {{type: integer, nullable: false}}\n      name: text\n      \
+         touched: {{type: integer, nullable: false, default: 0}}\n      pad: {{type: text, default: \"repeat('x', 200)\"}}\n\
+         {columns}    primary_key: [id]\n"
+    ))
 }
 
 /// More than is filled at once.
@@ -104,7 +90,7 @@ async fn writer(database: Arc<Database>, stop: Arc<AtomicBool>) -> u64 {
 async fn each_row_gets_a_value_of_its_own_beside_writers() {
     for major in majors() {
         let what = format!("on {major}");
-        let model = Model::with(VOLATILE, SEQUENCE);
+        let model = with(VOLATILE, SEQUENCE);
         let before = database(major, LARGE).await;
         let direct = database(major, &format!("{LARGE} {DIRECTLY}")).await;
         let calm = database(major, LARGE).await;
@@ -171,7 +157,7 @@ const STOPPED: &[(&str, &str)] = &[
 async fn after_any_step_another_process_goes_on_with_what_the_catalog_tells() {
     for major in majors() {
         for (columns, name) in STOPPED {
-            let model = Model::with(columns, "");
+            let model = with(columns, "");
             let origin = database(major, LARGE).await;
             let direct = origin.copy().await;
             let (url, path) = (direct.url(), model.path());
@@ -218,7 +204,7 @@ async fn a_stop_among_the_pieces_is_gone_on_from_or_undone() {
             let what = format!("nullable: {nullable} on {major}");
             let columns =
                 format!("      u: {{type: uuid, nullable: {nullable}, default: public.fresh()}}\n");
-            let model = Model::with(&columns, "");
+            let model = with(&columns, "");
             let database = database(major, &format!("{LARGE} {WAITS}")).await;
             let before = dump::definitions(&database).await;
             let mut connection = database.connect().await;
@@ -235,7 +221,7 @@ async fn a_stop_among_the_pieces_is_gone_on_from_or_undone() {
             execute(&mut connection, "SELECT setval('calls', 1)").await;
             on(&url, &stop).await.expect(PARTIAL);
             // Another type would lose the mark.
-            let other = Model::with("      u: varchar(50)\n", "");
+            let other = with("      u: varchar(50)\n", "");
             let words = ["apply", "--yes", "--max-stall", "1h", &other.path()];
             let ran = on(&url, &words).await.expect(REFUSED);
             ran.says("its rows do not all have their values yet");
@@ -265,7 +251,7 @@ async fn no_trigger_sees_that_rows_are_filled() {
         let unseen = "SELECT (sum(touched) + (SELECT count(*) FROM seen))::text FROM t";
         let nulls = "SELECT count(*)::text FROM t WHERE u IS NULL";
         for (columns, _) in &STOPPED[..3] {
-            let model = Model::with(columns, "");
+            let model = with(columns, "");
             let database = database(major, &format!("{LARGE} {TRIGGERS}")).await;
             let mut connection = database.connect().await;
             let path = model.path();
@@ -278,7 +264,7 @@ async fn no_trigger_sees_that_rows_are_filled() {
         // One that fires always sees it: a default is then given by a rewrite, and an expression says so.
         let always = format!("{LARGE} {TRIGGERS} ALTER TABLE t ENABLE ALWAYS TRIGGER tell");
         for (at, (columns, _)) in STOPPED[..3].iter().enumerate() {
-            let model = Model::with(columns, "");
+            let model = with(columns, "");
             let database = database(major, &always).await;
             let mut connection = database.connect().await;
             let path = model.path();
@@ -305,7 +291,7 @@ async fn small_tables_and_tables_with_children_are_filled_at_once() {
     for major in majors() {
         for sql in [small, &child] {
             let what = format!("{sql} on {major}");
-            let model = Model::with(VOLATILE, SEQUENCE);
+            let model = with(VOLATILE, SEQUENCE);
             let direct = database(major, &format!("{sql}; {DIRECTLY}")).await;
             let database = database(major, sql).await;
             let mut connection = database.connect().await;
@@ -351,12 +337,12 @@ async fn an_expression_that_gives_no_value_is_refused_before_anything_starts() {
         let database = database(major, LARGE).await;
         let before = dump::definitions(&database).await;
         for (columns, status, words) in FAULTS {
-            let model = Model::with(columns, "");
+            let model = with(columns, "");
             let ran = on(&database.url(), &["apply", "--yes", &model.path()]).await;
             ran.expect(*status).says(words);
         }
         let using = "      w: {type: text, nullable: false, using: touched::text}\n";
-        let retyped = Model::with(using, "");
+        let retyped = with(using, "");
         let text = std::fs::read_to_string(retyped.path()).unwrap();
         let of = |from: &str, to: &str| Model::new(&text.replace(from, to));
         let retyped = of("touched: {type: integer,", "touched: {type: bigint,");
@@ -372,7 +358,7 @@ async fn an_expression_that_gives_no_value_is_refused_before_anything_starts() {
         none(&mut connection, "SELECT count(*)::text FROM t WHERE w <> '0'", "").await;
         on(&database.url(), &["plan", "--exit-code", &gone.path()]).await.expect(DONE);
         // So does what another type is converted by, but for a change whose trigger goes on reading it.
-        let converted = Model::with("", "");
+        let converted = with("", "");
         let text = std::fs::read_to_string(converted.path()).unwrap();
         let text =
             text.replace("name: text", "name: {type: bigint, using: length(name) + length(pad)}");
@@ -408,13 +394,49 @@ async fn names_in_an_expression_are_those_of_the_table_s_own_namespace() {
                    \"Name\": {type: text, nullable: false, using: \"points(name) || pad\"}\n";
     for major in majors() {
         let database = database(major, &sql).await;
-        let model = Model::with(columns, "namespace: app\n");
+        let model = with(columns, "namespace: app\n");
         let words = ["apply", "--yes", "--throttle", "off", &model.path()];
         on(&database.url(), &words).await.expect(DONE).says("in pieces");
         let mut connection = database.connect().await;
         let wrong = "SELECT (count(*) FILTER (WHERE p <> length(name) OR \"Name\" IS NULL) + 120000 \
                      - count(DISTINCT q) - count(DISTINCT r))::text FROM app.t";
         none(&mut connection, wrong, "").await;
+        on(&database.url(), &["plan", "--exit-code", &model.path()]).await.expect(DONE);
+    }
+}
+
+#[tokio::test]
+async fn no_rule_takes_the_place_of_a_fill() {
+    let rule = "CREATE RULE none AS ON UPDATE TO t DO INSTEAD NOTHING;";
+    for major in majors() {
+        let database = database(major, &format!("{LARGE} {rule}")).await;
+        let mut connection = database.connect().await;
+        // A table that is made anew has its rows from no UPDATE.
+        let model =
+            with("      u: {type: uuid, nullable: false, default: gen_random_uuid()}\n", "");
+        let words = ["apply", "--yes", "--max-stall", "1h"];
+        let ran = on(&database.url(), &[&words[..], &[&model.path()]].concat()).await;
+        ran.expect(DONE).says_not("in pieces");
+        none(&mut connection, "SELECT count(*)::text FROM t WHERE u IS NULL", "rewritten").await;
+        let columns = "      u: {type: uuid, nullable: false, default: gen_random_uuid()}\n      \
+            k: {type: bigint, nullable: false, using: id + 1}\n";
+        let model = with(columns, "");
+        let before = dump::definitions(&database).await;
+        let ran = on(&database.url(), &[&words[..], &[&model.path()]].concat()).await;
+        ran.expect(REFUSED).says("its rule none acts beside every UPDATE or in its place");
+        assert_eq!(before, dump::definitions(&database).await, "{major}");
+        execute(&mut connection, "ALTER TABLE t ADD k bigint").await;
+        let ran = on(&database.url(), &[&words[..], &[&model.path()]].concat()).await;
+        ran.expect(REFUSED).says("its rule none acts beside every UPDATE or in its place");
+        execute(&mut connection, "DROP RULE none ON t").await;
+        let ran = on(&database.url(), &[&words[..], &[&model.path()]].concat()).await;
+        ran.expect(DONE);
+        none(
+            &mut connection,
+            "SELECT count(*)::text FROM t WHERE k IS DISTINCT FROM id + 1",
+            "filled",
+        )
+        .await;
         on(&database.url(), &["plan", "--exit-code", &model.path()]).await.expect(DONE);
     }
 }

@@ -5,47 +5,9 @@
 
 mod common;
 
-use common::{DONE, REFUSED, apply_online, dump, execute, on, scalar};
-use reconcile_testkit::{Database, database, majors, unique_name};
-
-/// A database, and models for it in files.
-struct Place {
-    database: Database,
-    folder: tempfile::TempDir,
-}
-
-impl Place {
-    async fn new(major: u32, sql: &str) -> Self {
-        Self { database: database(major, sql).await, folder: tempfile::tempdir().unwrap() }
-    }
-
-    fn model(&self, text: &str) -> String {
-        let file = self.folder.path().join("model.yaml");
-        std::fs::write(&file, text).unwrap();
-        file.to_str().unwrap().to_owned()
-    }
-
-    async fn online(&self, model: &str) -> common::Ran {
-        apply_online(&self.database.url(), &self.model(model)).await
-    }
-
-    async fn ask(&self, sql: &str) -> String {
-        scalar(&mut self.database.connect().await, sql).await
-    }
-
-    async fn run(&self, sql: &str) {
-        execute(&mut self.database.connect().await, sql).await;
-    }
-
-    async fn back(&self) -> common::Ran {
-        on(&self.database.url(), &["rollback", "--yes", "--max-stall", "1h"]).await
-    }
-
-    async fn contract(&self) {
-        on(&self.database.url(), &["contract", "--yes"]).await.expect(DONE);
-        assert!(!dump::definitions(&self.database).await.contains("_rc_"));
-    }
-}
+use common::place::Place;
+use common::{DONE, PARTIAL, REFUSED, dump, on};
+use reconcile_testkit::{majors, unique_name};
 
 const TALK: &str = "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE talk (id int PRIMARY KEY, mood mood NOT NULL); \
     INSERT INTO talk VALUES (1, 'sad'), (2, 'ok');";
@@ -218,6 +180,68 @@ async fn blanks_that_are_too_many_are_cut_as_an_assignment_cuts_them() {
         place.online(model).await.expect(DONE);
         let all = "SELECT string_agg(quote_literal(w), ' ' ORDER BY id) FROM t";
         assert_eq!(place.ask(all).await, "'ab   ' 'c'", "{major}");
+        place.contract().await;
+    }
+}
+
+#[tokio::test]
+async fn a_rule_that_acts_on_update_takes_no_row_that_is_carried_over() {
+    let sql = format!(
+        "{TALK} CREATE TABLE seen (id int); CREATE RULE tell AS ON UPDATE TO talk DO ALSO INSERT INTO seen VALUES (NEW.id);"
+    );
+    for major in majors() {
+        // A replica does not see it.
+        let place = Place::new(major, &sql).await;
+        place.online(TEXT).await.expect(DONE);
+        assert_eq!(place.ask("SELECT count(*)::text FROM seen").await, "0", "{major}");
+        place.run("UPDATE talk SET mood = 'glad' WHERE id = 1").await;
+        assert_eq!(place.ask("SELECT count(*)::text FROM seen").await, "1", "{major}");
+        place.contract().await;
+        for when in ["ENABLE ALWAYS", "ENABLE REPLICA"] {
+            let place =
+                Place::new(major, &format!("{sql} ALTER TABLE talk {when} RULE tell;")).await;
+            let before = dump::definitions(&place.database).await;
+            place
+                .online(TEXT)
+                .await
+                .expect(REFUSED)
+                .says("its rule tell acts beside every UPDATE or in its place");
+            assert_eq!(before, dump::definitions(&place.database).await, "{when} on {major}");
+            place.run("ALTER TABLE talk DISABLE RULE tell").await;
+            place.online(TEXT).await.expect(DONE);
+            place.contract().await;
+        }
+        // Nor does a way back go where a rule stands that came meanwhile.
+        let place = Place::new(major, TALK).await;
+        let numbers = "tables: {talk: {columns: {mood: {type: int, nullable: false, using: length(mood::text), back: \"'ok'\"}}}}\n";
+        place.online(numbers).await.expect(DONE);
+        place.run("CREATE RULE none AS ON UPDATE TO talk DO INSTEAD NOTHING; ALTER TABLE talk ENABLE ALWAYS RULE none").await;
+        place.back().await.expect(REFUSED).says("its rule none acts");
+        place.run("DROP RULE none ON talk").await;
+        place.back().await.expect(DONE);
+        place.contract().await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_earlier_try_has_made_goes_although_nobody_wants_it_any_more() {
+    let not_now = "CREATE FUNCTION not_now() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'not now'; END$$; \
+        CREATE TRIGGER not_now BEFORE UPDATE ON talk FOR EACH ROW EXECUTE FUNCTION not_now(); \
+        ALTER TABLE talk ENABLE ALWAYS TRIGGER not_now;";
+    for major in majors() {
+        let place = Place::new(major, &format!("{TALK} {not_now}")).await;
+        place.online(TEXT).await.expect(PARTIAL).says("not now");
+        let second = "SELECT attname::text FROM pg_attribute WHERE attrelid = 'talk'::regclass AND attname LIKE '\\_rc\\_%'";
+        let second = place.ask(second).await;
+        assert!(!second.is_empty(), "{major}");
+        let successor = second.replace("mood", "moods");
+        place
+            .run(&format!("CREATE MATERIALIZED VIEW {successor} AS SELECT {second} FROM talk"))
+            .await;
+        place.run("DROP TRIGGER not_now ON talk").await;
+        place.online(TEXT).await.expect(DONE).says(&format!("drop {successor} of an earlier"));
+        let left = format!("SELECT coalesce(to_regclass('{successor}')::text, 'none')");
+        assert_eq!(place.ask(&left).await, "none", "{major}");
         place.contract().await;
     }
 }

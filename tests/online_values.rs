@@ -9,23 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use common::place::Model;
 use common::{DONE, ERROR, REFUSED, dump, execute, on, rows, scalar};
 use reconcile_testkit::{Database, database, majors};
-
-/// A model in a file of its own.
-struct Model(tempfile::TempDir);
-
-impl Model {
-    fn new(text: &str) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("model.yaml"), text).unwrap();
-        Self(folder)
-    }
-
-    fn path(&self) -> String {
-        self.0.path().join("model.yaml").to_str().unwrap().to_owned()
-    }
-}
 
 async fn same(what: &str, one: &Database, other: &Database) {
     let (one_dump, other_dump) = (dump::definitions(one).await, dump::definitions(other).await);
@@ -238,7 +224,7 @@ async fn inspect_writes_no_expression_and_keeps_those_of_a_model() {
             ),
         ] {
             let model = Model::new(&format!("tables:\n  t:\n    columns:\n      {block}"));
-            let folder = model.0.path().to_str().unwrap().to_owned();
+            let folder = model.folder();
             on(&database.url(), &["inspect", "--out", &folder]).await.expect(DONE);
             let text = std::fs::read_to_string(model.path()).unwrap();
             assert!(text.contains("integer") && !text.contains("type: text"), "{major}: {text}");

@@ -67,11 +67,22 @@ pub(crate) async fn copy(server: &Server, from: &str, to: &str) -> String {
     server.url(to)
 }
 
-/// The longest that a batch of the last run held locks that nobody gets past, as the server saw it, in ms.
-pub(crate) async fn longest_hold(url: &str) -> u64 {
-    let sql = "SELECT coalesce(max(hold_ms), 0) FROM reconcile.step WHERE run = (SELECT max(id) FROM reconcile.run) \
-        AND sql !~ 'VALIDATE CONSTRAINT'";
-    number(&mut connect(url).await, sql).await
+/// What took its time in the last run, the longest first: seconds, and what was done.
+pub(crate) async fn longest_batches(url: &str, most: usize) -> Vec<(f64, String)> {
+    let sql = format!(
+        "SELECT extract(epoch FROM max(finished) - min(started))::float8 AS took, count(*) AS steps, \
+         (array_agg(split_part(summary, E'\\n', 1) ORDER BY finished - started DESC))[1] AS what \
+         FROM reconcile.step WHERE run = (SELECT max(id) FROM reconcile.run) \
+         GROUP BY batch ORDER BY took DESC LIMIT {most}"
+    );
+    let mut connection = connect(url).await;
+    let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(&mut connection).await;
+    let rows = rows.expect("the journal is read");
+    let words = |steps: i64, what: String| match steps {
+        1 => what,
+        _ => format!("{what}, and {} more", steps - 1),
+    };
+    rows.iter().map(|row| (row.get("took"), words(row.get("steps"), row.get("what")))).collect()
 }
 
 pub(crate) async fn connect(url: &str) -> PgConnection {

@@ -10,6 +10,7 @@
 #![allow(clippy::print_stdout)]
 
 mod database;
+mod held;
 mod known;
 mod latencies;
 mod load;
@@ -20,6 +21,7 @@ use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use held::{Held, LOOK};
 use latencies::Histogram;
 use load::{Load, Seen};
 use reconcile_testkit::{majors, own_server};
@@ -28,6 +30,9 @@ use reconcile_throwaway::Options;
 /// How long the load runs before anything is changed, and after.
 const BEFORE: Duration = Duration::from_secs(10);
 const AFTER: Duration = Duration::from_secs(3);
+
+/// How many batches are told.
+const LONGEST: usize = 6;
 
 const MODEL: &str = "tables:\n  messages:\n    columns:\n      role: {type: varchar(20), nullable: false, default: \"'user'\"}\n";
 
@@ -128,8 +133,10 @@ fn ratio(a: Duration, b: Duration) -> f64 {
 struct Change {
     began: Duration,
     took: Duration,
-    /// The longest that locks were held that nobody gets past, in ms.
-    hold: u64,
+    /// The longest that the table was seen locked against everybody.
+    held: Duration,
+    /// What took longest, in seconds.
+    batches: Vec<(f64, String)>,
     /// What clients felt from its beginning to the next one.
     felt: Histogram,
 }
@@ -181,12 +188,19 @@ impl Way {
         ] {
             println!("  {words:<19} {:>10.1} ms (undisturbed {:.1} ms)", ms(now), ms(then));
         }
-        println!("  locks held for      {:>10} ms at the most, as the server saw it", change.hold);
+        println!(
+            "  locked for all      {:>10.1} ms at the most (seen every {} ms)",
+            ms(change.held),
+            LOOK.as_millis()
+        );
         println!(
             "  statements a second {:>10.0} (undisturbed {:.0})",
             self.rate(change),
             self.before()
         );
+        for (took, what) in &change.batches {
+            println!("    {took:>8.1} s {what}");
+        }
     }
 }
 
@@ -226,12 +240,14 @@ async fn measure(url: &str, name: &'static str, arguments: &Arguments) -> Way {
 /// Runs a command that changes the column, and goes on for a while.
 async fn changed(url: &str, words: &[&str], load: &Load, start: Instant) -> Change {
     load.next();
+    let held = Held::watch(url).await;
     let began = start.elapsed();
     program(url, &[words, &["--max-stall", "1h", "--wait", "10m"]].concat()).await;
     let took = start.elapsed() - began;
     load.next();
     tokio::time::sleep(AFTER).await;
-    Change { began, took, hold: database::longest_hold(url).await, felt: Histogram::default() }
+    let (held, batches) = (held.longest().await, database::longest_batches(url, LONGEST).await);
+    Change { began, took, held, batches, felt: Histogram::default() }
 }
 
 async fn program(url: &str, words: &[&str]) {

@@ -12,6 +12,7 @@ pub(crate) mod generate;
 pub(crate) mod golden;
 pub(crate) mod pair;
 pub(crate) mod pair_rows;
+pub(crate) mod place;
 pub(crate) mod proxy;
 pub(crate) mod rows;
 

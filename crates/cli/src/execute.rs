@@ -252,13 +252,27 @@ fn failure(stopped: &Stopped, plan: &Plan, doing: Doing) -> Failure {
     }
     words.push(match doing {
         Doing::End(command) => format!("`reconcile {command}` again goes on from here."),
-        Doing::Apply | Doing::Rollback(_) => {
+        Doing::Rollback(_) => {
+            "`reconcile rollback` again goes on from here; `reconcile apply` does what the model says."
+                .to_owned()
+        }
+        Doing::Apply => {
             "`reconcile apply` again goes on from here; `reconcile rollback` undoes what is done."
                 .to_owned()
         }
     });
-    if doing == Doing::Apply && is_online(plan) {
-        words.push("`reconcile abort` gives an online change up that is half done.".to_owned());
+    if is_online(plan) {
+        words.extend(match doing {
+            Doing::Apply => {
+                Some("`reconcile abort` gives an online change up that is half done.".to_owned())
+            }
+            Doing::Rollback(_) => Some(
+                "`reconcile abort` gives the way back of an online change up: what it demands of the old column \
+                 fails writes of values that the old type cannot hold."
+                    .to_owned(),
+            ),
+            Doing::End(_) => None,
+        });
     }
     Failure::partial(trouble.also(&words.join("\n")))
 }

@@ -7,6 +7,7 @@ use reconcile_sql::{QName, ServerVersion};
 use serde::{Deserialize, Serialize};
 
 use crate::online::Shadow;
+use crate::trigger::Enabled;
 
 /// Both sides, and what is known of the plan so far.
 #[derive(Clone, Copy, Debug)]
@@ -100,6 +101,10 @@ pub struct Facts {
     /// Enum types from which somebody has made a cast to text, with whether it is implicit.
     #[serde(default, with = "pairs")]
     pub casts: BTreeMap<QName, bool>,
+    /// Tables with rules on UPDATE, which the server puts beside or in the place of every one; each rule with
+    /// when it acts.
+    #[serde(default, with = "pairs")]
+    pub update_rules: BTreeMap<QName, BTreeMap<String, Enabled>>,
 }
 
 impl Facts {
@@ -119,6 +124,7 @@ impl Facts {
             types,
             may_be_replica,
             casts,
+            update_rules,
         } = self;
         Self {
             sizes: sizes.iter().map(|(name, size)| (renames.name(name), *size)).collect(),
@@ -133,6 +139,10 @@ impl Facts {
             types: types.iter().map(|name| renames.name(name)).collect(),
             may_be_replica: *may_be_replica,
             casts: casts.iter().map(|(name, implicit)| (renames.name(name), *implicit)).collect(),
+            update_rules: update_rules
+                .iter()
+                .map(|(name, rules)| (renames.name(name), rules.clone()))
+                .collect(),
         }
     }
 }

@@ -8,6 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use reconcile_kinds::online::is_bridge;
+use reconcile_kinds::trigger::Enabled;
 use reconcile_kinds::{Facts, RelationSize};
 use reconcile_sql::{QName, ServerVersion, quote_literal};
 
@@ -39,6 +40,7 @@ pub(crate) fn queries(version: ServerVersion, hidden: Option<&str>) -> Vec<Strin
         followers(),
         replica(version),
         casts(),
+        update_rules(&user),
         "SELECT 'fact' AS kind, 'publication_of_all' AS fact, NULL::text AS namespace, pubname AS name, NULL::text AS number \
          FROM pg_publication WHERE puballtables"
             .to_owned(),
@@ -206,6 +208,15 @@ fn casts() -> String {
     )
 }
 
+/// Rules on UPDATE of tables. A view has them as its way to be written, and is not ours to write.
+fn update_rules(user: &str) -> String {
+    format!(
+        "SELECT 'fact' AS kind, 'update_rule' AS fact, n.nspname AS namespace, c.relname AS name, \
+         x.ev_enabled::text || x.rulename AS number FROM pg_rewrite x JOIN pg_class c ON c.oid = x.ev_class \
+         JOIN pg_namespace n ON n.oid = c.relnamespace WHERE x.ev_type = '2' AND c.relkind IN ('r', 'p') AND {user}"
+    )
+}
+
 /// Whether the role may set `session_replication_role`: a superuser may, and from 15 on who was granted it.
 fn replica(version: ServerVersion) -> String {
     let may = if version.at_least(15) {
@@ -253,6 +264,13 @@ pub(crate) fn read(row: &TextRow, facts: &mut Facts) {
         Some("wal_level") => facts.logical = text("name") == "logical",
         Some("text_cast") => {
             facts.casts.insert(qualified(), text("number") == "i");
+        }
+        Some("update_rule") => {
+            let text = text("number");
+            if let Some((when, rule)) = text.split_at_checked(1) {
+                let rules = facts.update_rules.entry(qualified()).or_default();
+                rules.insert(rule.to_owned(), Enabled::from_catalog(when));
+            }
         }
         Some("publication_of_all") => {
             facts.publications_of_all.insert(text("name"));

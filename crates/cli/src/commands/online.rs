@@ -1,7 +1,7 @@
 //! `reconcile contract` and `reconcile abort`: the two ends of an online change.
 //!
 //! Both take away what it has made. What tells them apart is whether the columns have changed names: what goes
-//! is the old column after that, and the new one before.
+//! is the old column after that, and the new one before. A way back that was begun is given up like a change.
 
 use std::time::Duration;
 
@@ -35,6 +35,9 @@ pub(crate) struct Contract {
 }
 
 /// Give an online change up before the columns have changed names, and remove every trace of it
+///
+/// Of a `rollback` that was stopped before the columns changed names back, it takes away what that demands of
+/// the old column, so that every value of the new type can be written again.
 #[derive(Debug, Args)]
 pub(crate) struct Abort {
     #[command(flatten)]
@@ -207,6 +210,18 @@ async fn without(
         match made || bridges.contains(&&object.address) {
             true => gone.push(object.address.clone()),
             false => kept.push(object.clone()),
+        }
+    }
+    if end == End::Abort {
+        // A way back that was begun is given up too: the names stay as they are.
+        for (shadow, _) in afoot.columns.iter().filter(|(_, swapped)| *swapped) {
+            for (address, instead) in afoot.demands(shadow) {
+                kept.retain(|object| object.address != address);
+                match instead {
+                    Some(object) => kept.push(object),
+                    None => gone.push(address),
+                }
+            }
         }
     }
     for object in kept {

@@ -100,6 +100,9 @@ async fn online(
             Phase::Changed => {
                 "`reconcile contract` drops the old column, `reconcile rollback` changes the names back"
             }
+            Phase::GoingBack => {
+                "`reconcile rollback` goes on, `reconcile abort` gives the way back up"
+            }
             Phase::CarryingOver | Phase::Preparing | Phase::Proving | Phase::Ready => {
                 "`reconcile apply` goes on, `reconcile abort` gives it up"
             }

@@ -67,7 +67,7 @@ impl<'a> Steps<'a> {
                 self.set_default(self.desired.default.as_deref(), &self.address.short()),
             ));
         }
-        stages.extend(self.nulls());
+        stages.extend(self.nulls()?);
         match (self.live.identity, self.desired.identity) {
             (None, Some(identity)) => stages.push(counter.add(identity)),
             (Some(live), Some(identity)) => {
@@ -113,20 +113,20 @@ impl<'a> Steps<'a> {
                 .any(|parent| self.cx.retypes.of(parent).is_some_and(|c| c.to == self.desired.ty))
     }
 
-    fn nulls(&self) -> Vec<Stage> {
-        let nulls = Nulls::of(self.address, self.cx).filled_by(self.live, self.desired);
+    fn nulls(&self) -> Result<Vec<Stage>, Refusal> {
+        let nulls = Nulls::of(self.address, self.cx).filled_by(self.live, self.desired)?;
         if self.differs("nullable") {
-            return match self.desired.nullable {
+            return Ok(match self.desired.nullable {
                 true => nulls.go_on(vec![nulls.allow()]),
                 false => nulls.forbid(self.desired),
-            };
+            });
         }
         let both = self.live.not_null.as_ref().zip(self.desired.not_null.as_ref());
         let words = ["not_null", "no_inherit", "not_null_validated"];
-        match both.filter(|_| words.iter().any(|word| self.differs(word))) {
+        Ok(match both.filter(|_| words.iter().any(|word| self.differs(word))) {
             Some((live, desired)) => nulls.change(live, desired, self.differs("not_null")),
             None => nulls.go_on(Vec::new()),
-        }
+        })
     }
 
     /// How values are stored and sampled. ALTER TYPE resets storage and compression to those of

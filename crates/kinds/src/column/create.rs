@@ -78,7 +78,7 @@ pub(super) fn stages(object: &Object, how: How, cx: &Cx<'_>) -> Result<Vec<Stage
         // No trigger sees that a table is rewritten, but only a default can be given in that way.
         let fill = Fill::added(address, column, cx);
         if let Some(fill) = fill.filter(|fill| column.using.is_some() || fill.is_unseen()) {
-            return Ok(filled(address, column, fill, add, cx));
+            return Ok(filled(address, column, fill.reliable()?, add, cx));
         }
     }
     let work = if computed || !constant {

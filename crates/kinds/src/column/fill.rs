@@ -6,9 +6,9 @@
 //! any journal, finds the mark, fills what is left and sets the default that the model states.
 
 use reconcile_catalog::Address;
-use reconcile_sql::lex::{TokenKind, significant};
 use reconcile_sql::{LockLevel, QName, SqlType, in_default, quote_ident};
 
+use super::online::rewritten;
 use super::online::triggers::Firing;
 use super::steps::{heirs, name_of};
 use super::{Column, data, formula};
@@ -16,7 +16,7 @@ use crate::Cx;
 use crate::constraint::table_of;
 use crate::inheritance::Inheritance;
 use crate::replica_identity::ReplicaIdentity;
-use crate::step::{Action, Formula, Pieces, Preflight, Sql, Stage, Work};
+use crate::step::{Action, Formula, Pieces, Preflight, Refusal, Sql, Stage, Work};
 use crate::table::relation;
 use crate::trigger::{Enabled, Trigger};
 
@@ -32,8 +32,7 @@ const MARK: &str = "reconcile.filling";
 fn marked(default: Option<&str>, ty: &SqlType) -> String {
     let value = default.map_or_else(|| format!("NULL::{ty}"), str::to_owned);
     // A literal alone would become text; everything else is assigned as it is.
-    let literal = matches!(significant(&value).as_slice(), [one] if one.kind == TokenKind::Text);
-    let never = if literal { format!("NULL::{ty}") } else { "NULL".to_owned() };
+    let never = if formula::is_untyped(&value) { format!("NULL::{ty}") } else { "NULL".to_owned() };
     format!("CASE WHEN current_setting('{MARK}', true) = 'never' THEN {never} ELSE {value} END")
 }
 
@@ -63,6 +62,8 @@ pub(super) struct Fill {
     full_identity: bool,
     /// Triggers that fire for each row that is filled.
     triggers: Vec<String>,
+    /// A rule on UPDATE, which would rewrite the one that fills the rows.
+    rule: Option<String>,
     /// Rows that would have no value even then.
     remains: Vec<Preflight>,
     /// What ends the filling of a new column: nothing for one that was there.
@@ -152,6 +153,8 @@ impl Fill {
         };
         let own = table_of(address);
         let triggers = cx.live.children(&own).filter(|o| fires(o));
+        let mut rules = cx.facts.update_rules.get(&table).into_iter().flatten();
+        let rule = rules.find(|(_, on)| **on != Enabled::Disabled).map(|(name, _)| name.clone());
         Self {
             sql: format!("UPDATE {only}{table} SET {column} = ({value}) WHERE {column} IS NULL"),
             formulas: Vec::new(),
@@ -160,6 +163,7 @@ impl Fill {
             replica: false,
             full_identity: ReplicaIdentity::is_full(&own, cx),
             triggers: triggers.map(|o| o.address.name().to_owned()).collect(),
+            rule,
             address: address.clone(),
             table,
             heirs,
@@ -174,9 +178,20 @@ impl Fill {
         self.finish.is_some()
     }
 
-    /// Whether no trigger sees that rows are filled.
+    /// Whether no trigger and no rule sees that rows are filled.
     pub(super) fn is_unseen(&self) -> bool {
-        self.triggers.is_empty() || self.replica
+        (self.triggers.is_empty() || self.replica) && self.rule.is_none()
+    }
+
+    /// The same, if it can be relied on.
+    ///
+    /// # Errors
+    /// If a rule would put something else in the place of the UPDATE.
+    pub(super) fn reliable(self) -> Result<Self, Refusal> {
+        match &self.rule {
+            Some(rule) => Err(Refusal::new(&self.address, rewritten(rule))),
+            None => Ok(self),
+        }
     }
 
     /// The default of a new column while its rows are filled.

@@ -4,7 +4,7 @@
 //! it has before the change, whichever of the two directions the change has.
 
 use reconcile_catalog::{Address, Object, Scope};
-use reconcile_sql::lex::significant;
+use reconcile_sql::lex::{TokenKind, significant};
 use reconcile_sql::{QName, SqlType, quote_ident};
 
 use super::{Column, data};
@@ -46,6 +46,11 @@ pub(super) fn formulas(
     let forth = formula(USING, &desired.using, &live.ty, &desired.ty);
     let back = formula(BACK, &desired.back, &desired.ty, &live.ty);
     forth.into_iter().chain(back).collect()
+}
+
+/// Whether an expression is a literal or a null, which has no type before it is given one.
+pub(super) fn is_untyped(text: &str) -> bool {
+    matches!(significant(text).as_slice(), [one] if one.kind == TokenKind::Text || one.is("null"))
 }
 
 /// The columns that an expression reads, with their types.

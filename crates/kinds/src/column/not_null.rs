@@ -8,7 +8,7 @@ use super::fill::Fill;
 use super::{Column, NotNull, data};
 use crate::Cx;
 use crate::constraint::{Constraint, table_of};
-use crate::step::{Action, Preflight, Sql, Stage, Work};
+use crate::step::{Action, Preflight, Refusal, Sql, Stage, Work};
 use crate::table::relation;
 
 /// NOT NULL of one column.
@@ -46,10 +46,13 @@ impl<'a> Nulls<'a> {
     }
 
     /// The same for rows that get a value by an expression over them.
-    pub(super) fn filled_by(self, live: &Column, desired: &Column) -> Self {
+    ///
+    /// # Errors
+    /// If that cannot be relied on.
+    pub(super) fn filled_by(self, live: &Column, desired: &Column) -> Result<Self, Refusal> {
         match Fill::of(self.address, live, desired, self.cx) {
-            Some(fill) => self.filling(fill),
-            None => self,
+            Some(fill) => Ok(self.filling(fill.reliable()?)),
+            None => Ok(self),
         }
     }
 

@@ -17,6 +17,7 @@ mod readers;
 mod statements;
 mod strays;
 mod twins;
+mod way_back;
 
 use reconcile_catalog::{Address, Definition, Object, Renames, digest};
 use reconcile_sql::ident::{MAX_IDENT_BYTES, fit};

@@ -21,6 +21,9 @@ pub enum Phase {
     Ready,
     /// The names are changed; the old column waits for its end.
     Changed,
+    /// The names are changed, and a way back that was begun demands of new values that the old column can
+    /// hold them.
+    GoingBack,
 }
 
 impl fmt::Display for Phase {
@@ -31,6 +34,9 @@ impl fmt::Display for Phase {
             Self::Proving => "proving that both columns agree",
             Self::Ready => "ready to change names",
             Self::Changed => "the names are changed, and the old column is kept for the way back",
+            Self::GoingBack => {
+                "the names are changed, and a way back was begun: writes of values that the old type cannot hold fail"
+            }
         })
     }
 }
@@ -54,6 +60,7 @@ impl Afoot {
             !itself && object.address.target().is_none() && shadow.made(&object.address)
         };
         match proof {
+            _ if changed && !self.demands(shadow).is_empty() => Phase::GoingBack,
             _ if changed => Phase::Changed,
             Some(proof) if proof.validated => Phase::Ready,
             Some(_) => Phase::Proving,

@@ -33,14 +33,16 @@ use crate::{Cx, How, comment, grant, index, kind, materialized_view, owner, stat
 pub(super) fn twins(doubling: &Doubling<'_>, cx: &Cx<'_>) -> Result<Vec<(Address, Twin)>, Refusal> {
     let shadow = doubling.shadow;
     let chain = chain(&shadow.column, cx);
-    let left = left_over(shadow, cx);
-    let Some(first) = chain.first() else { return Ok(Vec::new()) };
+    let left = Stage::transaction(left_over(shadow, cx));
+    let Some(first) = chain.first() else {
+        // What had a successor is gone meanwhile, so that it belongs to the second column alone.
+        let work = Twin { late: vec![left], ..Twin::default() };
+        return Ok(vec![(shadow.address.clone(), work)]);
+    };
     let parts: Vec<(&Object, Vec<&Object>)> = chain.iter().map(|o| (*o, parts(o, cx))).collect();
     let successors = Successors { shadow, cx, parts: &parts };
     let mut work = Twin { replaces: true, ..Twin::default() };
-    if !left.is_empty() {
-        work.late.push(Stage::transaction(left));
-    }
+    work.late.push(left);
     work.late.push(Stage::transaction(successors.make()?));
     work.late.push(Stage::transaction(successors.complete()?));
     work.late.extend(successors.fill()?);

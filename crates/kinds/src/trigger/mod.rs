@@ -32,7 +32,7 @@ pub struct Trigger {
     pub inherited: bool,
 }
 
-/// When a trigger fires (`pg_trigger.tgenabled`).
+/// When a trigger fires (`pg_trigger.tgenabled`), or a rule acts (`pg_rewrite.ev_enabled`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Enabled {
@@ -47,6 +47,26 @@ pub enum Enabled {
 }
 
 impl Enabled {
+    /// As the catalog says it.
+    pub fn from_catalog(letter: &str) -> Self {
+        match letter {
+            "D" => Self::Disabled,
+            "R" => Self::Replica,
+            "A" => Self::Always,
+            _ => Self::Origin,
+        }
+    }
+
+    /// Whether it fires in a session that is a replica, or is none.
+    pub fn fires(self, replica: bool) -> bool {
+        match self {
+            Self::Always => true,
+            Self::Origin => !replica,
+            Self::Replica => replica,
+            Self::Disabled => false,
+        }
+    }
+
     /// As ALTER TABLE spells it.
     pub fn sql(self) -> &'static str {
         match self {

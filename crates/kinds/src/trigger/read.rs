@@ -27,12 +27,7 @@ pub(super) fn read(row: &dyn Row, reader: &mut Reader) -> Result<(), ReadError> 
         "v" => View::address(&relation),
         _ => Table::address(&relation),
     };
-    let enabled = match required(row, "tgenabled")? {
-        "D" => Enabled::Disabled,
-        "R" => Enabled::Replica,
-        "A" => Enabled::Always,
-        _ => Enabled::Origin,
-    };
+    let enabled = Enabled::from_catalog(required(row, "tgenabled")?);
     let trigger = Trigger {
         definition: required(row, "definition")?.to_owned(),
         enabled,

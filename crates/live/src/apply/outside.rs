@@ -61,7 +61,7 @@ impl Applying<'_> {
 
     async fn outside_step(&mut self, number: usize, step: &Step) -> Result<(), Cause> {
         let journal = &self.job.journal;
-        let running = journal.step_is(self.run, step.number, "running", Some("clock_timestamp()"));
+        let running = journal.step_is(self.run, step.number, "running");
         self.small(vec![self.unchanged(), running]).await?;
         let before = self.state(step).await?;
         let result = self.send_outside(number, step, before).await;
@@ -71,7 +71,7 @@ impl Applying<'_> {
         let after = self.state(step).await?;
         let is_done = result.is_ok() || (after != before && after != State::Invalid);
         if is_done {
-            let done = self.job.journal.step_is(self.run, step.number, "done", None);
+            let done = self.job.journal.step_is(self.run, step.number, "done");
             self.done.push(step.number);
             self.small(vec![done]).await?;
             self.mark = self.mark.again(self.session).await.map_err(Cause::Connection)?;
@@ -82,7 +82,7 @@ impl Applying<'_> {
         if before == State::Missing && after == State::Invalid {
             self.clear_up(step).await;
         }
-        let failed = self.job.journal.step_is(self.run, step.number, "failed", None);
+        let failed = self.job.journal.step_is(self.run, step.number, "failed");
         let message = super::message::small(self.session.preamble(), [failed]);
         if self.session.send_sets(&message.sql()).await.is_err() {
             let _ = self.session.rollback().await;
@@ -195,7 +195,7 @@ impl Applying<'_> {
             self.leftovers.push(leftover(step));
             return Ok(());
         }
-        let done = self.job.journal.step_is(self.run, step.number, "done", None);
+        let done = self.job.journal.step_is(self.run, step.number, "done");
         let _ = self.session.send(&done).await;
         self.done.push(step.number);
         Ok(())

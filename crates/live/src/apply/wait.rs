@@ -37,8 +37,8 @@ pub(super) struct Waiting {
     bound: Duration,
     pauses: u32,
     seed: u64,
-    /// Whether the server's own cleaner was asked to make room.
-    knocked: bool,
+    /// When the server's own cleaner was asked to make room. It may miss that, or come again.
+    knocked: Option<Instant>,
     /// The step for which the journal is told what is waited for.
     step: Option<usize>,
 }
@@ -46,7 +46,7 @@ pub(super) struct Waiting {
 impl Waiting {
     pub(super) fn new(run: i64, batch: &Batch, budget: Duration) -> Self {
         let wanted = batch.locks.iter().map(|lock| (lock.relation.clone(), lock.level)).collect();
-        let (bound, knocked) = (batch.lock_timeout, false);
+        let (bound, knocked) = (batch.lock_timeout, None);
         let old = (bound * 2).max(Duration::from_secs(2));
         let seed = run.cast_unsigned().wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
         let (began, pauses) = (Instant::now(), 0);
@@ -101,9 +101,10 @@ impl Waiting {
             let retry_in = self.next().min(self.budget - waited);
             applying.watch.event(Event::Waiting { blockers: &who, waited, retry_in });
             self.note(applying, &who, retry_in).await?;
-            if let Some(relation) = cleaned(&who).filter(|_| !self.knocked) {
-                self.knocked = true;
+            let quiet = self.knocked.is_none_or(|at| at.elapsed() >= LONGEST);
+            if let Some(relation) = cleaned(&who).filter(|_| quiet) {
                 knock(applying, relation).await?;
+                self.knocked = Some(Instant::now());
                 continue;
             }
             if !applying.interrupt.sleep(retry_in).await {

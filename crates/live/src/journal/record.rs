@@ -141,26 +141,15 @@ impl Journal {
         (!saved.is_empty()).then(|| insert.to_string(PostgresQueryBuilder))
     }
 
-    /// Notes a new state of a step; `began` is SQL for the time of its beginning.
-    pub(crate) fn step_is(
-        &self,
-        run: i64,
-        step: usize,
-        state: &str,
-        began: Option<&str>,
-    ) -> String {
+    /// Notes a new state of a step; one that is running begins now, any other ends now.
+    pub(crate) fn step_is(&self, run: i64, step: usize, state: &str) -> String {
         let mut update = Query::update();
         update.table(self.table("step")).value("state", text(state));
         for column in ["waits", "waits_since"] {
             update.value(column, Expr::cust("NULL"));
         }
-        if let Some(began) = began {
-            update.value("started", Expr::cust(began.to_owned()));
-        }
-        if state != "running" {
-            update.value("finished", Expr::cust(NOW));
-        }
         update
+            .value(if state == "running" { "started" } else { "finished" }, Expr::cust(NOW))
             .and_where(Expr::col("run").eq(number(Some(run))))
             .and_where(Expr::col("number").eq(number(i64::try_from(step).ok())))
             .to_string(PostgresQueryBuilder)
@@ -201,12 +190,26 @@ impl Journal {
             .to_string(PostgresQueryBuilder)
     }
 
-    /// Notes how long a batch waited for its locks and held them; both are SQL.
-    pub(crate) fn batch_took(&self, run: i64, batch: usize, wait: &str, hold: &str) -> String {
+    /// Notes that all steps of a batch are done, in one statement: they hold locks meanwhile.
+    ///
+    /// `times` is SQL for when a step began and ended, `took` for how long, in milliseconds, the batch
+    /// waited for its locks and held them.
+    pub(crate) fn batch_is_done(
+        &self,
+        run: i64,
+        batch: usize,
+        times: (&str, &str),
+        took: (&str, &str),
+    ) -> String {
         Query::update()
             .table(self.table("step"))
-            .value("lock_wait_ms", Expr::cust(wait.to_owned()))
-            .value("hold_ms", Expr::cust(hold.to_owned()))
+            .value("state", text("done"))
+            .value("waits", Expr::cust("NULL"))
+            .value("waits_since", Expr::cust("NULL"))
+            .value("started", Expr::cust(times.0.to_owned()))
+            .value("finished", Expr::cust(times.1.to_owned()))
+            .value("lock_wait_ms", Expr::cust(took.0.to_owned()))
+            .value("hold_ms", Expr::cust(took.1.to_owned()))
             .and_where(Expr::col("run").eq(number(Some(run))))
             .and_where(Expr::col("batch").eq(number(i64::try_from(batch).ok())))
             .to_string(PostgresQueryBuilder)

@@ -197,9 +197,14 @@ impl Helper {
         let path = search_path(table.namespace());
         let settings: String =
             SETTINGS.iter().map(|(name, value)| format!(" SET {name} = {value}")).collect();
+        // In a sub-select it would become text, where an assignment takes it for any type.
+        let value = match formula::is_untyped(text) && !to.is_textual() {
+            true => format!("({text})::{to}"),
+            false => format!("({text})"),
+        };
         let sql = format!(
             "CREATE OR REPLACE FUNCTION {name}({arguments}) RETURNS {to} LANGUAGE sql STABLE SECURITY DEFINER \
-             SET search_path = {path}{settings} RETURN (SELECT ({text}) FROM (SELECT {row}) AS {})",
+             SET search_path = {path}{settings} RETURN (SELECT {value} FROM (SELECT {row}) AS {})",
             quote_ident(table.name())
         );
         (Self { signature: format!("{name}({types})"), name, sql }, columns)

@@ -33,7 +33,7 @@ use carry::{Carry, Helper, ways};
 pub use in_step::finish;
 pub(crate) use in_step::in_step;
 pub(crate) use loss::{Loss, loss_of_the_way_back};
-pub(super) use reasons::shadow;
+pub(super) use reasons::{rewritten, shadow};
 pub(crate) use swap::SWAPPED;
 
 impl Steps<'_> {

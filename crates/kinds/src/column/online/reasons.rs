@@ -7,7 +7,7 @@ use super::super::casts::Conversion;
 use super::super::steps::{convert, heirs};
 use super::super::{Column, formula};
 use super::column;
-use super::triggers::Occasion;
+use super::triggers::{Firing, Occasion};
 use crate::constraint::{Constraint, Rule, table_of};
 use crate::domain::Domain;
 use crate::domain_check::DomainCheck;
@@ -162,8 +162,19 @@ fn keys(address: &Address, cx: &Cx<'_>) -> Option<String> {
     Some(format!("{first} needs it; that is not supported yet"))
 }
 
-/// Triggers that change what ours has read.
+/// What is said of a rule that would rewrite the UPDATE of the rows.
+pub(in super::super) fn rewritten(rule: &str) -> String {
+    format!(
+        "its rule {rule} acts beside every UPDATE or in its place, and the rows are carried over by one; disable it \
+         for so long, or drop it"
+    )
+}
+
+/// Triggers that change what ours has read, and rules that change what is carried over.
 fn triggers(table: &Address, shadow: &Shadow, cx: &Cx<'_>) -> Option<String> {
+    if let Some(rule) = Firing::of(table, cx).rule {
+        return Some(rewritten(rule));
+    }
     let behind = cx.live.children(table).find(|object| {
         let active = object.get::<Trigger>().filter(|t| t.enabled != Enabled::Disabled);
         let before = active.is_some_and(|t| Occasion::of(t).before);

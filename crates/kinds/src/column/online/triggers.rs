@@ -2,12 +2,14 @@
 //!
 //! A role that may set `session_replication_role` carries the rows over as a replica: then only triggers fire
 //! that are for replicas too, as ours is. Where it may not, or where a trigger is only for replicas, the rows are
-//! carried over as anybody writes them, and the triggers that fire by that are named.
+//! carried over as anybody writes them, and the triggers that fire by that are named. Rules act by the same
+//! settings; one that does rewrites our UPDATE, so there is none that would be right.
 
 use reconcile_catalog::{Address, Object};
 use reconcile_sql::lex::{Token, significant};
 
 use crate::Cx;
+use crate::table::relation;
 use crate::trigger::{Enabled, Trigger};
 
 /// What a trigger is for, as far as it matters here.
@@ -48,6 +50,8 @@ pub(in crate::column) struct Firing<'a> {
     pub(in crate::column) beyond: Vec<&'a Object>,
     /// The triggers that fire before a row: what they do to it is undone.
     pub(in crate::column) undone: Vec<&'a Object>,
+    /// A rule that acts beside every UPDATE, or in its place.
+    pub(in crate::column) rule: Option<&'a str>,
 }
 
 impl<'a> Firing<'a> {
@@ -60,15 +64,12 @@ impl<'a> Firing<'a> {
         });
         let mut out =
             Self { replica: cx.facts.may_be_replica && !only_replicas, ..Self::default() };
+        let rules = cx.facts.update_rules.get(&relation(table));
+        let mut acting = rules.into_iter().flatten().filter(|(_, on)| on.fires(out.replica));
+        out.rule = acting.next().map(|(name, _)| name.as_str());
         for (object, trigger) in all {
-            let fires = match trigger.enabled {
-                Enabled::Always => true,
-                Enabled::Origin => !out.replica,
-                Enabled::Replica => out.replica,
-                Enabled::Disabled => false,
-            };
             let occasion = Occasion::of(trigger);
-            if !fires || !occasion.any_update {
+            if !trigger.enabled.fires(out.replica) || !occasion.any_update {
                 continue;
             }
             match occasion.before && !occasion.statement {

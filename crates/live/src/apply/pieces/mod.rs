@@ -100,12 +100,7 @@ impl Applying<'_> {
         failpoint::reach(&format!("batch.{number}.before"));
         for step in &batch.steps {
             let Some(pieces) = &step.pieces else { continue };
-            let running = self.job.journal.step_is(
-                self.run,
-                step.number,
-                "running",
-                Some("clock_timestamp()"),
-            );
+            let running = self.job.journal.step_is(self.run, step.number, "running");
             self.small(vec![self.unchanged(), running]).await?;
             let mut rewrites = 0;
             loop {
@@ -120,7 +115,7 @@ impl Applying<'_> {
                     return Err(Cause::Rewritten { relation, times: rewrites });
                 }
             }
-            let done = self.job.journal.step_is(self.run, step.number, "done", None);
+            let done = self.job.journal.step_is(self.run, step.number, "done");
             self.small(vec![done]).await?;
             self.done.push(step.number);
             self.mark = self.mark.again(self.session).await.map_err(Cause::Connection)?;
