@@ -54,3 +54,4 @@ pub use step::{
 };
 pub use storage::Settings;
 pub use table::{Refilling, refilling};
+pub use trigger::Enabled;

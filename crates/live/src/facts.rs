@@ -8,8 +8,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use reconcile_kinds::online::is_bridge;
-use reconcile_kinds::trigger::Enabled;
-use reconcile_kinds::{Facts, RelationSize};
+use reconcile_kinds::{Enabled, Facts, RelationSize};
 use reconcile_sql::{QName, ServerVersion, quote_literal};
 
 use crate::connect::Session;

@@ -262,7 +262,7 @@ async fn a_change_while_locks_are_waited_for_is_seen() {
 async fn guards_and_proofs_end_the_transaction_in_the_words_of_the_plan() {
     for db in databases().await {
         let mut session = session(&db.url()).await;
-        let mut guarded = step(1, "ALTER TABLE public.t DROP COLUMN role");
+        let mut guarded = step(3, "ALTER TABLE public.t DROP COLUMN role");
         guarded.guards = vec![Guard {
             sql: "SELECT count(role) FROM public.t".to_owned(),
             complaint: "values in column:public.t.role would be lost".to_owned(),
@@ -270,8 +270,8 @@ async fn guards_and_proofs_end_the_transaction_in_the_words_of_the_plan() {
             by_index: false,
         }];
         let plan_guarded = plan(vec![batch(vec![
-            step(2, "DROP VIEW public.v"),
-            step(3, "DROP MATERIALIZED VIEW public.m"),
+            step(1, "DROP VIEW public.v"),
+            step(2, "DROP MATERIALIZED VIEW public.m"),
             guarded,
         ])]);
         let (result, _) = run(&mut session, &plan_guarded).await;
@@ -280,7 +280,7 @@ async fn guards_and_proofs_end_the_transaction_in_the_words_of_the_plan() {
             stopped.to_string(),
             "10 values in column:public.t.role would be lost (nothing was changed)"
         );
-        assert!(matches!(stopped.cause, Cause::Guard { step: 1, count: 10, .. }), "{stopped:?}");
+        assert!(matches!(stopped.cause, Cause::Guard { step: 3, count: 10, .. }), "{stopped:?}");
 
         let mut proven = step(1, "DELETE FROM public.t WHERE id = 3");
         proven.proofs = vec![Proof {

@@ -60,7 +60,9 @@ if read -r _; then
     done
 fi
 tries=0
-while rm -rf "$dir"; [ -n "$(ls -A "$dir")" ] && [ "$tries" -lt 100 ]; do
+# An initdb that goes on without us may fill the folder again, or empty it between two looks.
+left() { [ -n "$(ls -A "$dir" 2>/dev/null)" ] || { [ -e "$dir" ] && [ -w "${dir%/*}" ]; }; }
+while rm -rf "$dir"; left && [ "$tries" -lt 100 ]; do
     tries=$((tries + 1))
     sleep 0.1
 done

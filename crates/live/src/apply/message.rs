@@ -209,19 +209,27 @@ pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
         }
     }
     let mut namespace = "";
-    for step in &batch.steps {
-        message.current = Some(step.number);
-        let home = step.home();
-        if home != namespace {
-            namespace = home;
-            message.push(format!("SET LOCAL search_path = {}", search_path(home)));
+    for steps in batch.steps.chunks(NOTED) {
+        for (at, step) in steps.iter().enumerate() {
+            message.current = Some(step.number);
+            let home = step.home();
+            if home != namespace {
+                namespace = home;
+                message.push(format!("SET LOCAL search_path = {}", search_path(home)));
+            }
+            budget(&mut message, bounded, Some(at));
+            message.push(step.sql.as_str());
         }
-        budget(&mut message, bounded, Some(step.number));
-        message.push(step.sql.as_str());
+        message.current = None;
+        // A step ends when the next one begins.
+        budget(&mut message, bounded, Some(steps.len()));
+        let Some((first, last)) = steps.first().zip(steps.last()) else { continue };
+        let (first, last) = (first.number, last.number);
+        let noted =
+            |at: String| format!("current_setting('reconcile.begins_' || {at})::timestamptz");
+        let times = (noted(format!("number - {first}")), noted(format!("number - {first} + 1")));
+        message.push(journal.steps_are_done(run, (first, last), (&times.0, &times.1)));
     }
-    let last = batch.steps.last().map_or(0, |step| step.number);
-    message.current = None;
-    budget(&mut message, bounded, Some(last + 1));
     message.push(format!("SET LOCAL search_path = {}", search_path("")));
     for step in &batch.steps {
         message.current = Some(step.number);
@@ -249,11 +257,7 @@ pub(super) fn transaction(inputs: Inputs<'_>) -> Message {
     let locked_at = "current_setting('reconcile.locked')::timestamptz";
     let wait = between("reconcile.began", locked_at);
     let hold = between("reconcile.locked", "clock_timestamp()");
-    // A step ends when the next one begins.
-    let begins =
-        |step: &str| format!("current_setting('reconcile.begins_' || {step})::timestamptz");
-    let times = (begins("number"), begins("number + 1"));
-    message.push(journal.batch_is_done(run, number, (&times.0, &times.1), (&wait, &hold)));
+    message.push(journal.batch_took(run, number, &wait, &hold));
     message.push(format!(
         "SELECT {} AS reconcile_mark, {wait} AS lock_wait, {hold} AS hold",
         mark.sql()
@@ -332,20 +336,23 @@ fn locked(hold: Duration, mark: &Mark) -> String {
     )
 }
 
+/// So many steps are noted by one statement. Each has a setting for its time until then, and before 16 the
+/// server sorts all settings whenever it meets a new name (`add_guc_variable`, guc.c).
+const NOTED: usize = 64;
+
 /// The time for which locks may still be held, in milliseconds.
 const LEFT: &str = "(extract(epoch FROM current_setting('reconcile.deadline')::timestamptz \
     - clock_timestamp()) * 1000)::int8";
 
-/// Gives the next statement the time that is left, and notes when a step begins.
+/// Gives the next statement the time that is left, and notes when the step at a place of its group begins.
 ///
 /// A transaction whose time is over gets a last millisecond, which ends it (`query_canceled`), or does not,
 /// and then [`over`] does before the COMMIT. A block would end it at once, but each costs three times as
 /// much while others wait (measured on 18: 200 and 65 µs).
 fn budget(message: &mut Message, bounded: bool, step: Option<usize>) {
     let bound = format!("set_config('statement_timeout', greatest({LEFT}, 1)::text, true)");
-    let note = step.map(|step| {
-        format!("set_config('reconcile.begins_{step}', clock_timestamp()::text, true)")
-    });
+    let note = step
+        .map(|at| format!("set_config('reconcile.begins_{at}', clock_timestamp()::text, true)"));
     let what: Vec<String> = bounded.then_some(bound).into_iter().chain(note).collect();
     if !what.is_empty() {
         message.push(format!("SELECT {}", what.join(", ")));

@@ -190,16 +190,14 @@ impl Journal {
             .to_string(PostgresQueryBuilder)
     }
 
-    /// Notes that all steps of a batch are done, in one statement: they hold locks meanwhile.
+    /// Notes that steps which follow each other are done, in one statement: they hold locks meanwhile.
     ///
-    /// `times` is SQL for when a step began and ended, `took` for how long, in milliseconds, the batch
-    /// waited for its locks and held them.
-    pub(crate) fn batch_is_done(
+    /// `times` is SQL for when a step began and ended.
+    pub(crate) fn steps_are_done(
         &self,
         run: i64,
-        batch: usize,
+        (first, last): (usize, usize),
         times: (&str, &str),
-        took: (&str, &str),
     ) -> String {
         Query::update()
             .table(self.table("step"))
@@ -208,8 +206,17 @@ impl Journal {
             .value("waits_since", Expr::cust("NULL"))
             .value("started", Expr::cust(times.0.to_owned()))
             .value("finished", Expr::cust(times.1.to_owned()))
-            .value("lock_wait_ms", Expr::cust(took.0.to_owned()))
-            .value("hold_ms", Expr::cust(took.1.to_owned()))
+            .and_where(Expr::col("run").eq(number(Some(run))))
+            .and_where(Expr::cust(format!("number BETWEEN {first} AND {last}")))
+            .to_string(PostgresQueryBuilder)
+    }
+
+    /// Notes how long a batch waited for its locks and held them; both are SQL.
+    pub(crate) fn batch_took(&self, run: i64, batch: usize, wait: &str, hold: &str) -> String {
+        Query::update()
+            .table(self.table("step"))
+            .value("lock_wait_ms", Expr::cust(wait.to_owned()))
+            .value("hold_ms", Expr::cust(hold.to_owned()))
             .and_where(Expr::col("run").eq(number(Some(run))))
             .and_where(Expr::col("batch").eq(number(i64::try_from(batch).ok())))
             .to_string(PostgresQueryBuilder)
