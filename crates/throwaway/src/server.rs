@@ -54,7 +54,8 @@ if read -r _; then
         echo $status >"$dir/exited"
     } &
     while read -r _; do :; done
-    until [ -e "$dir/exited" ]; do
+    # Whoever starts the next server may take the folder of a process that is gone away before we do.
+    until [ -e "$dir/exited" ] || [ ! -e "$dir" ]; do
         [ -s "$dir/pid" ] && read -r pid <"$dir/pid" && kill -QUIT "$pid"
         sleep 0.01
     done
