@@ -423,11 +423,11 @@ async fn no_rule_takes_the_place_of_a_fill() {
         let model = with(columns, "");
         let before = dump::definitions(&database).await;
         let ran = on(&database.url(), &[&words[..], &[&model.path()]].concat()).await;
-        ran.expect(REFUSED).says("its rule none acts beside every UPDATE or in its place");
+        ran.expect(REFUSED).says("the table's rule none acts beside every UPDATE or in its place");
         assert_eq!(before, dump::definitions(&database).await, "{major}");
         execute(&mut connection, "ALTER TABLE t ADD k bigint").await;
         let ran = on(&database.url(), &[&words[..], &[&model.path()]].concat()).await;
-        ran.expect(REFUSED).says("its rule none acts beside every UPDATE or in its place");
+        ran.expect(REFUSED).says("the table's rule none acts beside every UPDATE or in its place");
         execute(&mut connection, "DROP RULE none ON t").await;
         let ran = on(&database.url(), &[&words[..], &[&model.path()]].concat()).await;
         ran.expect(DONE);

@@ -205,7 +205,7 @@ async fn a_rule_that_acts_on_update_takes_no_row_that_is_carried_over() {
                 .online(TEXT)
                 .await
                 .expect(REFUSED)
-                .says("its rule tell acts beside every UPDATE or in its place");
+                .says("the table's rule tell acts beside every UPDATE or in its place");
             assert_eq!(before, dump::definitions(&place.database).await, "{when} on {major}");
             place.run("ALTER TABLE talk DISABLE RULE tell").await;
             place.online(TEXT).await.expect(DONE);
@@ -216,7 +216,7 @@ async fn a_rule_that_acts_on_update_takes_no_row_that_is_carried_over() {
         let numbers = "tables: {talk: {columns: {mood: {type: int, nullable: false, using: length(mood::text), back: \"'ok'\"}}}}\n";
         place.online(numbers).await.expect(DONE);
         place.run("CREATE RULE none AS ON UPDATE TO talk DO INSTEAD NOTHING; ALTER TABLE talk ENABLE ALWAYS RULE none").await;
-        place.back().await.expect(REFUSED).says("its rule none acts");
+        place.back().await.expect(REFUSED).says("the table's rule none acts");
         place.run("DROP RULE none ON talk").await;
         place.back().await.expect(DONE);
         place.contract().await;
@@ -243,5 +243,29 @@ async fn what_an_earlier_try_has_made_goes_although_nobody_wants_it_any_more() {
         let left = format!("SELECT coalesce(to_regclass('{successor}')::text, 'none')");
         assert_eq!(place.ask(&left).await, "none", "{major}");
         place.contract().await;
+    }
+}
+
+#[tokio::test]
+async fn a_literal_or_a_null_is_a_value_forth_and_back() {
+    for major in majors() {
+        for (using, back, forth, there) in
+            [("'7'", "'ok'", "7", "ok"), ("NULL", "NULL", "", ""), ("3", "null", "3", "")]
+        {
+            let sql = "CREATE TYPE mood AS ENUM ('sad', 'ok'); CREATE TABLE talk (id int PRIMARY KEY, mood mood); \
+                INSERT INTO talk VALUES (1, 'sad');";
+            let place = Place::new(major, sql).await;
+            let model = format!(
+                "tables: {{talk: {{columns: {{mood: {{type: int, using: \"{using}\", back: \"{back}\"}}}}}}}}\n"
+            );
+            place.online(&model).await.expect(DONE);
+            let value = "SELECT coalesce(mood::text, '') FROM talk WHERE id = 1";
+            assert_eq!(place.ask(value).await, forth, "{using} on {major}");
+            place.run("INSERT INTO talk (id, mood) VALUES (2, 9)").await;
+            place.back().await.expect(DONE);
+            let new = "SELECT coalesce(mood::text, '') FROM talk WHERE id = 2";
+            assert_eq!(place.ask(new).await, there, "{back} on {major}");
+            place.contract().await;
+        }
     }
 }

@@ -331,3 +331,28 @@ async fn a_way_back_that_stopped_before_the_names_changed_is_given_up() {
         assert!(before == after, "{major}: {}", dump::difference(&before, &after));
     }
 }
+
+#[tokio::test]
+async fn what_is_proven_once_the_names_have_changed_back_is_not_given_up() {
+    for major in majors() {
+        let place = Place::new(major, TALK).await;
+        place.online(TEXT).await.expect(DONE);
+        place.back().await.expect(DONE);
+        // As a way back leaves it that is killed before its proof: the first column alone is demanded of.
+        let id = "SELECT left(attname, 13)::text FROM pg_attribute WHERE attrelid = 'talk'::regclass AND attname LIKE '\\_rc\\_%'";
+        let id = place.ask(id).await;
+        let proof = format!("{id}mood_full_public.mood");
+        place
+            .run(&format!(
+                "ALTER TABLE talk ADD CONSTRAINT \"{proof}\" CHECK (mood IS NOT NULL) NOT VALID"
+            ))
+            .await;
+        let status = place.on(&["status"]).await.expect(DONE);
+        drop(status.says("is kept for the way back").says_not("a way back was begun"));
+        let abort = place.on(&["abort", "--yes"]).await.expect(DONE);
+        drop(abort.says("the columns have changed names"));
+        let there = format!("SELECT count(*)::text FROM pg_constraint WHERE conname = '{proof}'");
+        assert_eq!(place.ask(&there).await, "1", "{major}");
+        place.contract().await;
+    }
+}

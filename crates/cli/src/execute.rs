@@ -267,8 +267,8 @@ fn failure(stopped: &Stopped, plan: &Plan, doing: Doing) -> Failure {
                 Some("`reconcile abort` gives an online change up that is half done.".to_owned())
             }
             Doing::Rollback(_) => Some(
-                "`reconcile abort` gives the way back of an online change up: what it demands of the old column \
-                 fails writes of values that the old type cannot hold."
+                "`reconcile abort` gives the way back of an online change up before the columns have changed names; \
+                 until then writes of values that the old type cannot hold may fail (`reconcile status`)."
                     .to_owned(),
             ),
             Doing::End(_) => None,

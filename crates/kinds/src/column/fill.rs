@@ -62,7 +62,7 @@ pub(super) struct Fill {
     full_identity: bool,
     /// Triggers that fire for each row that is filled.
     triggers: Vec<String>,
-    /// A rule on UPDATE, which would rewrite the one that fills the rows.
+    /// A rule on UPDATE, which may rewrite the one that fills the rows.
     rule: Option<String>,
     /// Rows that would have no value even then.
     remains: Vec<Preflight>,
@@ -186,7 +186,7 @@ impl Fill {
     /// The same, if it can be relied on.
     ///
     /// # Errors
-    /// If a rule would put something else in the place of the UPDATE.
+    /// If a rule may put something else in the place of the UPDATE.
     pub(super) fn reliable(self) -> Result<Self, Refusal> {
         match &self.rule {
             Some(rule) => Err(Refusal::new(&self.address, rewritten(rule))),

@@ -165,8 +165,8 @@ fn keys(address: &Address, cx: &Cx<'_>) -> Option<String> {
 /// What is said of a rule that would rewrite the UPDATE of the rows.
 pub(in super::super) fn rewritten(rule: &str) -> String {
     format!(
-        "its rule {rule} acts beside every UPDATE or in its place, and the rows are carried over by one; disable it \
-         for so long, or drop it"
+        "the table's rule {rule} acts beside every UPDATE or in its place, and the rows get their values by one; \
+         disable it for so long, or drop it"
     )
 }
 
